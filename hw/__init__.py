@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth HDL, its compiler, cycle model, boards and build."""

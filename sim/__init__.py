@@ -1,0 +1,1 @@
+"""Cycle-accurate simulation of the accelerator against the golden model."""
