@@ -1,11 +1,14 @@
-"""Random networks and images from a seed: every corner of the format, no training."""
+"""Random networks, images and engine shapes from a seed: every corner of the format, untrained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from model import bits
 from model.format import Conv, Head, Network
 
-__all__ = ["random_codebook", "random_images", "random_network"]
+__all__ = ["Case", "random_case", "random_codebook", "random_images", "random_network"]
 
 
 def random_codebook(rng: np.random.Generator, tau: int, antipodal: bool) -> np.ndarray:
@@ -26,29 +29,37 @@ def random_network(
     levels: int = 3,
     channels: tuple[int, ...] = (8, 12),
     pools: tuple[str, ...] = ("none", "max2"),
-    tau: int = 5,
-    antipodal: bool = True,
+    tau: int | Sequence[int] = 5,
+    antipodal: bool | Sequence[bool] = True,
     classes: int = 10,
+    extreme: float = 0.0,
 ) -> Network:
-    """A network of random weights whose thresholds lie where random sums fall."""
+    """A network of random weights whose thresholds lie where random sums fall.
+
+    ``tau`` and ``antipodal`` may be one value for all layers or one a layer. ``extreme`` is the
+    share of thresholds at or next to the ends of their range, where a bit is always or never set.
+    """
     rng = np.random.default_rng(seed)
     colours, height, width = image
     thresholds = np.sort(rng.integers(1, 256, (colours, levels)), axis=1).astype(np.uint8)
+    taus = [tau] * len(channels) if isinstance(tau, int) else tau
+    books = [antipodal] * len(channels) if isinstance(antipodal, bool) else antipodal
     layers = []
     c_in = colours * levels
     for place, (c_out, pool) in enumerate(zip(channels, pools, strict=True)):
         spread = 3 * np.sqrt(c_in)
         limit = bits.TAPS * c_in
         cut = np.clip(np.rint(rng.normal(0, spread, c_out)), -limit, limit + 1).astype(np.int32)
+        ends = rng.choice([-limit, 1 - limit, limit, limit + 1], c_out).astype(np.int32)
         conv = Conv(
             name=f"conv{place + 1}",
             height=height,
             width=width,
-            tau=tau,
+            tau=taus[place],
             pool=pool,
-            codebook=random_codebook(rng, tau, antipodal),
-            indices=rng.integers(0, 1 << tau, (c_out, c_in)).astype(np.uint16),
-            thresholds=cut,
+            codebook=random_codebook(rng, taus[place], books[place]),
+            indices=rng.integers(0, 1 << taus[place], (c_out, c_in)).astype(np.uint16),
+            thresholds=np.where(rng.random(c_out) < extreme, ends, cut),
             flips=rng.random(c_out) < 0.5,
         )
         layers.append(conv)
@@ -67,3 +78,69 @@ def random_images(seed: int, network: Network, count: int) -> np.ndarray:
         if count > place + 1:
             images[place] = value
     return images
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network, images and an engine's shape (keywords of `hw.compiler.compile_network`)."""
+
+    network: Network
+    images: np.ndarray
+    shape: dict
+
+    def __str__(self) -> str:
+        convs = ", ".join(
+            f"{c.c_in}->{c.c_out} on {c.height}x{c.width}"
+            f"{' pooled' if c.pool == 'max2' else ''} tau {c.tau}{' antipodal' * c.antipodal}"
+            for c in self.network.convs
+        )
+        return f"{self.shape}, {len(self.images)} images {self.network.image}: {convs}"
+
+
+def random_case(seed: int, *, work: int = 40_000) -> Case:
+    """A random network with images and a legal engine shape.
+
+    ``work`` bounds the kernel applications of all images together, and so the time it takes to
+    simulate them. Small and odd sizes are as likely as ordinary ones.
+    """
+    rng = np.random.default_rng(seed)
+
+    def size(high: int) -> int:
+        """Log-uniform from 1 to ``high``, so that the small ones come often."""
+        return int(np.exp(rng.uniform(0, np.log(high + 1))))
+
+    while True:
+        array = rng.choice(["direct", "shared"]).item()
+        depth = int(rng.integers(1, 5))
+        tau = [int(rng.choice([3, 4, 5, 6]))] * depth
+        if array == "direct" and rng.random() < 0.25:
+            tau = [bits.TAPS] * depth
+        elif rng.random() < 0.2:
+            tau = [int(rng.choice([3, 4, 5, 6])) for _ in range(depth)]
+        antipodal = rng.random() < 0.6
+        mixed = rng.random() < 0.1
+        image = (int(rng.integers(1, 4)), size(14), size(14))
+        smallest, pools = min(image[1:]), []
+        for _ in range(depth):
+            pool = smallest >= 2 and rng.random() < 0.4
+            smallest = smallest // 2 if pool else smallest
+            pools.append("max2" if pool else "none")
+        network = random_network(
+            seed,
+            image=image,
+            levels=size(6),
+            channels=tuple(size(24) for _ in range(depth)),
+            pools=tuple(pools),
+            tau=tau,
+            antipodal=[antipodal ^ (mixed and place % 2 == 1) for place in range(depth)],
+            classes=size(12),
+            extreme=float(rng.choice([0.0, 0.1, 0.5])),
+        )
+        channels = size(16)
+        shape = {"array": array, "pixels": image[2] - 1 + size(40), "channels": channels}
+        if array == "shared" and rng.random() < 0.7:
+            divisors = [fill for fill in range(1, channels + 1) if channels % fill == 0]
+            shape["fill"] = int(rng.choice(divisors))
+        count = int(rng.integers(1, 5))
+        if count * sum(c.macs // bits.TAPS for c in network.convs) <= work:
+            return Case(network, random_images(seed, network, count), shape)

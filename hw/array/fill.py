@@ -1,0 +1,114 @@
+"""The fill unit: one window's responses to all codewords, one codeword a cycle, in all lanes."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.array.codebook import CodebookMemory
+from hw.array.planes import flipped
+from hw.params import KERNEL_BITS, ArrayParameters
+
+__all__ = ["HALF_BITS", "FillUnit"]
+
+HALF_BITS = 3  # of h = p >> 1, p = 0 to 9
+ROW = 3  # taps of a kernel's row
+
+
+def _row_count(agree: list[Value]) -> tuple[Value, Value]:
+    """Parity and carry of the agreements of three taps."""
+    a, b, c = agree
+    return a ^ b ^ c, (a & b) | (c & (a ^ b))
+
+
+class FillUnit(wiring.Component):
+    """Walks the codebook for the window of one channel in each of P lanes.
+
+    cycle          | t    | t + 1 | t + 2 | ... | t + 1 + entries
+    valid, window  | load |       |       |     |
+    write, channel |      | 1     | 1     |     |  (one cycle ahead of halves and address)
+    halves         |      |       | e = 0 |     | e = entries - 1
+    address        |      |       | 0     |     | entries - 1
+
+    A table written with ``halves`` at ``address`` answers ``latency`` cycles after the load for
+    entry 0, and one entry more a cycle. Loads are ``entries`` or more cycles apart.
+
+    halves are h = p >> 1, bit planes in turn; of p, the agreements, the low bit is the window's
+    business: ``low`` = 1 xor parity(window), which is p's low bit for a codeword of even parity.
+    With an antipodal codebook, whose entries are even, it spares the parity of the third row: of
+    the rows' low bits the carry is then (low ? and : or) of any two.
+
+    Parameters
+    ----------
+    parameters : ArrayParameters, array "shared".
+    """
+
+    latency = 3
+
+    def __init__(self, parameters: ArrayParameters):
+        self.parameters = parameters
+        pixels, entries = parameters.pixels, parameters.entries
+        super().__init__(
+            {
+                "enable": In(1),
+                "write_address": In(range(entries)),
+                "write_data": In(KERNEL_BITS),
+                "valid": In(1),
+                "channel": In(range(parameters.channels)),
+                "window": In(KERNEL_BITS * pixels),
+                "low": In(pixels),
+                "null": In(1),
+                "write": Out(1),
+                "write_channel": Out(range(parameters.channels)),
+                "address": Out(range(entries)),
+                "halves": Out(HALF_BITS * pixels),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self.parameters
+        m.submodules.codebook = codebook = CodebookMemory(p.entries)
+        m.d.comb += [
+            codebook.enable.eq(self.enable),
+            codebook.write_address.eq(self.write_address),
+            codebook.write_data.eq(self.write_data),
+        ]
+
+        window = Signal.like(self.window)
+        low = Signal.like(self.low)
+        null = Signal()
+        with m.If(self.valid):
+            m.d.sync += [
+                window.eq(self.window),
+                low.eq(self.low),
+                null.eq(self.null),
+                self.write_channel.eq(self.channel),
+            ]
+
+        # Idle, the walk rests at entry 0, whose kernel so waits for the window.
+        entry = Signal(range(p.entries))
+        walking = Signal()
+        kernel = Signal(KERNEL_BITS)
+        address = Signal.like(entry)
+        m.d.comb += [walking.eq(self.valid | (entry != 0)), codebook.address.eq(entry)]
+        m.d.sync += [
+            entry.eq(entry + walking),
+            self.write.eq(walking),
+            kernel.eq(codebook.data),
+            address.eq(entry),
+            self.address.eq(address),
+            self.halves.eq(Mux(null, 0, self._halves(window, kernel, low))),
+        ]
+        return m
+
+    def _halves(self, window: Signal, kernel: Signal, low: Signal) -> Value:
+        p = self.parameters
+        agree = [
+            flipped(window.word_select(tap, p.pixels), ~kernel[tap]) for tap in range(KERNEL_BITS)
+        ]
+        rows = [_row_count(agree[start : start + ROW]) for start in range(0, KERNEL_BITS, ROW)]
+        (s0, c0), (s1, c1), (s2, c2) = rows
+        third = ~low if p.antipodal else s2
+        carry = (s0 & s1) | (third & (s0 | s1))
+        ones, twos = c0 ^ c1 ^ c2, (c0 & c1) | (c2 & (c0 ^ c1))
+        return Cat(ones ^ carry, twos ^ (ones & carry), twos & ones & carry)

@@ -1,0 +1,290 @@
+"""From an exported network to an engine's program: descriptors and memory images.
+
+Everything that the engine cannot do is refused here, before any long work, in one line that
+names the layer, the limit and what would fit.
+
+Thresholds. The engine sums XNOR popcounts; for a pixel of whose nine taps ``m`` are masked, over
+``c_in`` channels, the popcount S of the taps inside the map gives the convolution's sum as
+``2 * S - (9 - m) * c_in``. With ``Q = threshold + 9 * c_in`` the comparison ``sum >= threshold``
+is ``S + floor((m * c_in + Q % 2) / 2) >= ceil(Q / 2)`` in whole numbers (m * c_in and Q may be
+odd). The memory holds ceil(Q / 2) and Q % 2; the border unit adds the left side's second term.
+Where an antipodal codebook's sign makes the array count too much for each negated kernel
+(`hw.array.interface.negated_offset`), that constant is added to the threshold.
+"""
+
+from dataclasses import fields
+
+import numpy as np
+from amaranth.utils import bits_for
+
+from hw.array import make_array
+from hw.array.border import BorderCorrection
+from hw.array.interface import negated_offset
+from hw.geometry import Geometry
+from hw.layout import rows_per_tile, tiles
+from hw.params import ArrayParameters
+from hw.program import LayerPlan, MemoryImages, Program, Sizes
+from hw.schedule import Timing
+from model import bits
+from model.errors import UserError
+from model.format import Conv, Network
+
+__all__ = ["array_parameters", "compile_network", "hiding_fill"]
+
+BANKS = 3
+
+
+def compile_network(
+    network: Network,
+    *,
+    array: str = "shared",
+    pixels: int = 32,
+    channels: int = 16,
+    fill: int | None = None,
+    sizes: Sizes | None = None,
+) -> Program:
+    """Compile a network for an engine of this shape.
+
+    ``fill`` (dot9 units a lane for the response tables) is chosen by `hiding_fill` when None.
+    ``sizes`` are those of a given engine; by default they are what the network needs.
+
+    Raises UserError where the parameters are illegal or the network does not fit.
+    """
+    parameters = array_parameters(network, array, pixels, channels, fill)
+    for conv in network.convs:
+        if rows_per_tile(conv.width, pixels) == 0:
+            raise UserError(
+                f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has "
+                f"{pixels} lanes: use --pixels {conv.width} or more"
+            )
+    timing = _timing(parameters)
+    geometries = tuple(
+        Geometry(width, pixels) for width in sorted({conv.width for conv in network.convs})
+    )
+    plans = _plans(network, parameters, timing, geometries)
+    images = _images(network, parameters)
+    needed = _needed(network, plans, images, parameters)
+    if sizes is not None:
+        _check_sizes(needed, sizes)
+    return Program(network, parameters, timing, sizes or needed, geometries, plans, images)
+
+
+def array_parameters(
+    network: Network, array: str, pixels: int, channels: int, fill: int | None
+) -> ArrayParameters:
+    """The array's parameters for this network: tau and antipodality follow from its codebooks."""
+    tau = max(conv.tau for conv in network.convs)
+    antipodal = all(conv.antipodal for conv in network.convs)
+    try:
+        # Check what the user gave before anything is derived from it.
+        given = ArrayParameters("direct", pixels, channels, tau, antipodal)
+        if array == "direct" and fill is None:
+            return given
+        if fill is None and array == "shared":
+            if tau == bits.TAPS:
+                raise ValueError(
+                    f"layer {next(c.name for c in network.convs if c.tau == tau)} has plain 1-bit "
+                    "kernels without a codebook: use --array direct"
+                )
+            fill = hiding_fill(network, channels, given.entries)
+        return ArrayParameters(array, pixels, channels, tau, antipodal, fill or 0)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def hiding_fill(network: Network, channels: int, entries: int) -> int:
+    """The fewest dot9 units a lane whose table filling hides behind most of the work.
+
+    Filling takes ``channels / fill * entries`` cycles a pass. The chosen number hides it for
+    layers that do at least nine tenths of the network's kernel applications.
+    """
+    total = sum(conv.macs for conv in network.convs)
+    divisors = [n for n in range(1, channels + 1) if channels % n == 0]
+    for fill in divisors:
+        cycles = channels // fill * max(entries, fill)
+        hidden = sum(conv.macs for conv in network.convs if conv.c_out >= cycles)
+        if hidden >= 0.9 * total:
+            return fill
+    return divisors[-1]
+
+
+def _timing(parameters: ArrayParameters) -> Timing:
+    array = make_array(parameters)
+    border = BorderCorrection(parameters.pixels, parameters.channels, e_bits=1)
+    corrected = array.kernel_latency + border.latency
+    step = parameters.fill or parameters.channels
+    return Timing(
+        sum_stage=1 + max(array.latency, corrected),
+        steps=parameters.steps or 1,
+        step_channels=step,
+        stride=max(parameters.entries, step) if parameters.fill else step,
+        prepare_latency=array.prepare_latency,
+        codebook=parameters.entries,
+    )
+
+
+def _plans(
+    network: Network,
+    parameters: ArrayParameters,
+    timing: Timing,
+    geometries: tuple[Geometry, ...],
+) -> tuple[LayerPlan, ...]:
+    pixels, channels = parameters.pixels, parameters.channels
+    places = _place_maps(network, pixels)
+    plans = []
+    index_base = threshold_base = 0
+    for number, conv in enumerate(network.convs):
+        geometry = next(n for n, g in enumerate(geometries) if g.width == conv.width)
+        rows = geometries[geometry].rows
+        pool = conv.pool == "max2"
+        groups = -(-conv.c_in // channels)
+        _, out_height, out_width = conv.out_shape
+        plans.append(
+            LayerPlan(
+                name=conv.name,
+                c_in=conv.c_in,
+                c_out=conv.c_out,
+                height=conv.height,
+                width=conv.width,
+                pool=pool,
+                geometry=geometry,
+                tiles=-(-(2 * out_height if pool else conv.height) // rows),
+                groups=groups,
+                last_channels=conv.c_in - (groups - 1) * channels,
+                last_tile=(conv.height - 1) // rows,
+                last_row=(conv.height - 1) % rows,
+                slots=geometries[geometry].pooled_slots if pool else 1,
+                out_height=out_height,
+                out_width=out_width,
+                out_tiles=tiles(out_height, out_width, pixels),
+                in_base=places[number - 1] if number else 0,
+                out_base=places[number],
+                index_base=index_base,
+                threshold_base=threshold_base,
+                pass_cycles=timing.pass_cycles(conv.c_out),
+                macs=conv.macs,
+            )
+        )
+        index_base += groups * conv.c_out
+        threshold_base += conv.c_out
+    return tuple(plans)
+
+
+def _bank_words(channels: int, height: int, width: int, pixels: int) -> int:
+    """Words that a map takes in each bank: tile t lies in bank t % 3."""
+    return -(-tiles(height, width, pixels) // BANKS) * channels
+
+
+def _place_maps(network: Network, pixels: int) -> list[int]:
+    """Base of each layer's output: even ones from the bottom up, odd ones from the top down.
+
+    A layer reads one map while it writes the next, so only neighbours must not overlap. The
+    last layer's output goes to the head and takes no place.
+    """
+    words = [_bank_words(*conv.out_shape, pixels) for conv in network.convs[:-1]]
+    depth = max((a + b for a, b in zip(words, [*words[1:], 0], strict=True)), default=0)
+    return [depth - n if place % 2 else 0 for place, n in enumerate(words)] + [0]
+
+
+def _images(network: Network, parameters: ArrayParameters) -> MemoryImages:
+    head = network.head
+    size = head.height * head.width
+    weight = head.weight.astype(np.int64)
+    words = [
+        sum((int(w) & 0xFF) << (8 * k) for k, w in enumerate(weight[:, channel]))
+        for channel in range(head.channels)
+    ]
+    # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
+    offsets = head.bias.astype(np.int64) - size * weight.sum(axis=1)
+    return MemoryImages(
+        indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
+        thresholds=tuple(w for conv in network.convs for w in _thresholds(conv, parameters)),
+        codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
+        head=tuple(words),
+        head_offsets=tuple(int(offset) for offset in offsets),
+    )
+
+
+def _engine_indices(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
+    """Indices as the engine reads them, int64 [c_out, c_in]."""
+    if parameters.tau == bits.TAPS:
+        return conv.kernels.astype(np.int64)
+    indices = conv.indices.astype(np.int64)
+    if parameters.antipodal:
+        # The sign is the engine's top index bit, also for a layer with a smaller codebook.
+        half = 1 << (conv.tau - 1)
+        return (indices % half) | (indices // half) << (parameters.tau - 1)
+    return indices
+
+
+def _index_words(conv: Conv, parameters: ArrayParameters) -> list[int]:
+    """Index words in order of use: group by group, output channel by output channel."""
+    channels, tau = parameters.channels, parameters.tau
+    indices = _engine_indices(conv, parameters)
+    words = []
+    for first in range(0, conv.c_in, channels):
+        for row in indices[:, first : first + channels].tolist():
+            words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
+    return words
+
+
+def _codewords(conv: Conv, parameters: ArrayParameters) -> list[int]:
+    """The codebook's kernel numbers, filled up to the engine's number of entries."""
+    if not parameters.has_codebook:
+        return []
+    count = len(conv.codebook) // 2 if parameters.antipodal else len(conv.codebook)
+    codewords = conv.codebook[:count].tolist()
+    return codewords + [0] * (parameters.entries - count)
+
+
+def _thresholds(conv: Conv, parameters: ArrayParameters) -> list[int]:
+    """Threshold words: flip, odd bit, threshold, from the lowest bit up."""
+    doubled = conv.thresholds.astype(np.int64) + bits.TAPS * conv.c_in
+    limits = (doubled + 1) // 2
+    if parameters.antipodal:
+        negated = (conv.indices >= len(conv.codebook) // 2).sum(axis=1)
+        limits = limits + negated_offset(parameters) * negated
+    return [
+        int(flip) | int(odd) << 1 | int(limit) << 2
+        for flip, odd, limit in zip(conv.flips, doubled % 2, limits, strict=True)
+    ]
+
+
+def _needed(
+    network: Network,
+    plans: tuple[LayerPlan, ...],
+    images: MemoryImages,
+    parameters: ArrayParameters,
+) -> Sizes:
+    pixels = parameters.pixels
+    first = plans[0]
+    widest = max(plan.c_in for plan in plans)
+    return Sizes(
+        activation_words=max(
+            (
+                plan.out_base + _bank_words(*conv.out_shape, pixels)
+                for plan, conv in zip(plans[:-1], network.convs, strict=False)
+            ),
+            default=0,
+        ),
+        input_words=_bank_words(first.c_in, first.height, first.width, pixels),
+        index_words=len(images.indices),
+        threshold_words=len(images.thresholds),
+        codewords=len(images.codebooks),
+        head_words=len(images.head),
+        partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
+        pool_words=max((p.c_out for p in plans if p.pool), default=0),
+        sum_bits=bits_for((bits.TAPS + negated_offset(parameters)) * widest + 1),
+    )
+
+
+def _check_sizes(needed: Sizes, given: Sizes) -> None:
+    for entry in fields(Sizes):
+        want, have = getattr(needed, entry.name), getattr(given, entry.name)
+        if want > have:
+            raise UserError(
+                f"the network needs {entry.name} {want}, the engine was built with {have}: build "
+                "an engine for this network or train a smaller one"
+            )
+
+

@@ -1,0 +1,27 @@
+"""The cycle model: every layer's cycles in closed form, equal to the simulated ones.
+
+``cycles = setup + prepare + (passes - 1) * pass_cycles + c_out + drain`` with
+``passes = tiles * groups``; the constants are those of `hw.schedule.Timing`.
+"""
+
+from hw.program import Program
+from hw.schedule import LayerCycles
+
+__all__ = ["predict", "total_cycles"]
+
+
+def predict(program: Program) -> list[LayerCycles]:
+    """Cycles of each convolution for one image, and of the head behind the last one."""
+    layers = [
+        program.timing.layer(plan.name, plan.passes, plan.c_out, plan.macs)
+        for plan in program.plans
+    ]
+    head = program.network.head
+    cycles = program.head_cycles
+    layers.append(LayerCycles(head.name, head.kind, cycles, 0, 0, cycles, 0, head.macs))
+    return layers
+
+
+def total_cycles(program: Program) -> int:
+    """Cycles of one image whose pixels are loaded: from its first layer to its result."""
+    return sum(layer.cycles for layer in predict(program))

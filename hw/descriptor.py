@@ -1,0 +1,77 @@
+"""The layer descriptor as the hardware holds it: field widths, contents, and the register.
+
+One row a layer, made from `hw.program.LayerPlan`. A field is as wide as its largest value asks
+for; lane masks are P bits and say which lanes lie in the map's first and last rows and columns.
+"""
+
+from amaranth.hdl import Array, Const, Signal
+from amaranth.lib import data
+from amaranth.utils import bits_for
+
+from hw.geometry import lane_mask
+from hw.program import LayerPlan, Program
+
+__all__ = ["descriptor_layout", "descriptor_rows", "select_row"]
+
+
+def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
+    geometry = program.geometries[plan.geometry]
+    channels = program.parameters.channels
+    entries = program.parameters.entries
+    return {
+        "last": int(last),
+        "pool": int(plan.pool),
+        "geometry": plan.geometry,
+        "c_in": plan.c_in,
+        "last_group": plan.groups - 1,
+        "last_channel": plan.c_out - 1,
+        "end_tile": plan.tiles - 1,
+        "last_channels": plan.last_channels,
+        "bottom_tile": plan.last_tile,
+        "last_slot": plan.slots - 1,
+        "in_base": plan.in_base,
+        "out_base": plan.out_base,
+        "index_base": plan.index_base,
+        "threshold_base": plan.threshold_base,
+        "codebook_base": program.plans.index(plan) * entries,
+        "pass_end": plan.pass_cycles - 1,
+        "null_lanes": lane_mask(channels) ^ lane_mask(plan.last_channels),
+        "first_rows": geometry.row_lanes(0),
+        "last_rows": geometry.row_lanes(plan.last_row),
+        "first_columns": geometry.first_column,
+        "last_columns": geometry.last_column,
+        "single_row": int(plan.height == 1),
+        "single_column": int(plan.width == 1),
+        # What a masked tap is short of, per class of border pixel: see hw/array/border.py.
+        "row_excess": (6 if plan.height == 1 else 3) * plan.c_in,
+        "column_excess": (6 if plan.width == 1 else 3) * plan.c_in,
+        "corner_excess": _corner_taps(plan) * plan.c_in,
+    }
+
+
+def _corner_taps(plan: LayerPlan) -> int:
+    rows = 1 if plan.height == 1 else 2
+    columns = 1 if plan.width == 1 else 2
+    return 9 - rows * columns
+
+
+def descriptor_rows(program: Program) -> list[dict[str, int]]:
+    """One dict of field values a layer."""
+    last = len(program.plans) - 1
+    return [_row(plan, program, place == last) for place, plan in enumerate(program.plans)]
+
+
+def descriptor_layout(program: Program) -> data.StructLayout:
+    """The register's layout: each field as wide as the network's largest value."""
+    rows = descriptor_rows(program)
+    return data.StructLayout(
+        {name: bits_for(max(row[name] for row in rows)) for name in rows[0]}
+    )
+
+
+def select_row(descriptor: data.View, rows: list[dict[str, int]], layer: Signal) -> list:
+    """Assignments that load the descriptor of ``layer``."""
+    return [
+        descriptor[name].eq(Array(Const(row[name], len(descriptor[name])) for row in rows)[layer])
+        for name in rows[0]
+    ]

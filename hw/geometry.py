@@ -1,0 +1,92 @@
+"""The static wiring that a map's width asks for: which lane neighbours which, which lanes pool.
+
+The engine holds one multiplexer input for each `Geometry` that the network has, so everything
+about lanes is known when the engine is built and no address arithmetic is left for run time.
+"""
+
+from dataclasses import dataclass
+
+from hw.layout import rows_per_tile
+
+__all__ = ["Geometry", "lane_mask"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A map's width and the number of lanes; rows are as `hw.layout` lays them."""
+
+    width: int
+    pixels: int
+
+    @property
+    def rows(self) -> int:
+        return rows_per_tile(self.width, self.pixels)
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that hold a pixel."""
+        return self.rows * self.width
+
+    @property
+    def pooled(self) -> "Geometry":
+        """The geometry of the map after 2x2 pooling."""
+        return Geometry(self.width // 2, self.pixels)
+
+    @property
+    def pooled_lanes(self) -> int:
+        """Lanes of the pooled word that one tile contributes to."""
+        return max(self.rows // 2, 1) * (self.width // 2)
+
+    @property
+    def pooled_slots(self) -> int:
+        """Tiles that make up one pooled word: 2 a row while a tile holds a single row."""
+        if self.rows == 1:
+            return 2 * self.pooled.rows
+        return self.pooled.rows // (self.rows // 2)
+
+    def pooled_offset(self, slot: int) -> int:
+        """First lane of the pooled word that the tile in this slot contributes to."""
+        return (slot // 2 if self.rows == 1 else slot) * self.pooled_lanes
+
+    def pooled_sources(self) -> list[list[int]]:
+        """For each pooled lane of one tile, the lanes whose OR it is."""
+        sources = []
+        for row in range(0, max(self.rows - 1, 1), 2):
+            for column in range(0, self.width // 2 * 2, 2):
+                first = row * self.width + column
+                lanes = [first, first + 1]
+                if self.rows > 1:
+                    lanes += [first + self.width, first + self.width + 1]
+                sources.append(lanes)
+        return sources
+
+    def above(self, lane: int) -> tuple[str, int]:
+        """Where the pixel above a lane lies: ("current" or "previous" tile, lane in it)."""
+        if lane >= self.width:
+            return "current", lane - self.width
+        return "previous", self.lanes - self.width + lane
+
+    def below(self, lane: int) -> tuple[str, int]:
+        """Where the pixel below a lane lies: ("current" or "next" tile, lane in it)."""
+        if lane + self.width < self.lanes:
+            return "current", lane + self.width
+        return "next", lane + self.width - self.lanes
+
+    def row_lanes(self, row: int) -> int:
+        """Mask of the lanes of one row of the tile."""
+        return lane_mask(self.width) << (row * self.width)
+
+    @property
+    def first_column(self) -> int:
+        """Mask of the lanes in the map's first column."""
+        return sum(1 << row * self.width for row in range(self.rows))
+
+    @property
+    def last_column(self) -> int:
+        """Mask of the lanes in the map's last column."""
+        return self.first_column << (self.width - 1)
+
+
+def lane_mask(lanes: int) -> int:
+    """Mask of the lowest lanes."""
+    return (1 << lanes) - 1

@@ -1,0 +1,117 @@
+"""Issuer: walks tiles, groups and output channels, and calls one index word a cycle.
+
+The index memory is read strictly in sequence within a tile and from the layer's start again for
+the next tile: the index stream is the instruction stream. With each word goes a `Tag` that tells
+the later stages what to do with the sums::
+
+    cycle        start  1 .. prepare   then, for each pass
+    pass_cycle                         0 .. c_out-1 .. pass_cycles-1
+    tag.valid                          1 .. 1    0 .. 0
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.schedule import Timing
+
+__all__ = ["Issuer", "tag_layout"]
+
+
+def tag_layout(layout: data.StructLayout) -> data.StructLayout:
+    """What accompanies an index word, from a descriptor's layout.
+
+    swap: first word of a pass. channel: output channel. first_group, last_group: start or end of
+    the accumulation. top, bottom: the tile holds the map's first or last row. slot, fresh,
+    emit: the tile's place in its output word, whether it begins or completes it.
+    """
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "swap": 1,
+            "channel": layout["last_channel"].shape,
+            "first_group": 1,
+            "last_group": 1,
+            "last_channel": 1,
+            "top": 1,
+            "bottom": 1,
+            "slot": layout["last_slot"].shape,
+            "fresh": 1,
+            "emit": 1,
+        }
+    )
+
+
+class Issuer(wiring.Component):
+    """See the module.
+
+    Members
+    -------
+    start : In, strobe one cycle before the layer's first cycle.
+    descriptor : In, of the running layer.
+    tag : Out, stage 0 of the pipeline.
+    index_address : Out, valid with ``tag.valid``.
+    warming : Out, the tables for the first pass are being prepared.
+    last : Out, this is the layer's last index word.
+    """
+
+    def __init__(self, layout: data.StructLayout, timing: Timing, index_words: int):
+        self.timing = timing
+        super().__init__(
+            {
+                "start": In(1),
+                "descriptor": In(layout),
+                "tag": Out(tag_layout(layout)),
+                "index_address": Out(range(max(index_words, 2))),
+                "warming": Out(1),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        d, tag = self.descriptor, self.tag
+        warm = Signal(range(self.timing.prepare + 1))
+        running = Signal()
+        tile = Signal.like(d.end_tile)
+        group = Signal.like(d.last_group)
+        channel = Signal.like(d.pass_end)
+        slot = Signal.like(d.last_slot)
+
+        last_tile = tile == d.end_tile
+        last_group = group == d.last_group
+        pass_end = channel == d.pass_end
+        m.d.comb += [
+            self.warming.eq(warm != 0),
+            self.last.eq(tag.valid & tag.last_channel & last_group & last_tile),
+            tag.valid.eq(running & (channel <= d.last_channel)),
+            tag.swap.eq(running & (channel == 0)),
+            tag.channel.eq(channel),
+            tag.first_group.eq(group == 0),
+            tag.last_group.eq(last_group),
+            tag.last_channel.eq(channel == d.last_channel),
+            tag.top.eq(tile == 0),
+            tag.bottom.eq(tile == d.bottom_tile),
+            tag.slot.eq(slot),
+            tag.fresh.eq(slot == 0),
+            tag.emit.eq((slot == d.last_slot) | last_tile),
+        ]
+
+        with m.If(warm != 0):
+            m.d.sync += [warm.eq(warm - 1), running.eq(warm == 1)]
+        with m.If(running):
+            m.d.sync += channel.eq(channel + 1)
+        with m.If(tag.valid):
+            m.d.sync += self.index_address.eq(self.index_address + 1)
+        with m.If(running & pass_end):
+            m.d.sync += [channel.eq(0), group.eq(group + 1)]
+            with m.If(last_group):
+                m.d.sync += [group.eq(0), self.index_address.eq(d.index_base), tile.eq(tile + 1)]
+                m.d.sync += slot.eq(Mux(slot == d.last_slot, 0, slot + 1))
+        with m.If(self.last):
+            # The last pass ends with its last word; what a pass waits for comes no more.
+            m.d.sync += running.eq(0)
+        with m.If(self.start):
+            m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot)]
+            m.d.sync += [warm.eq(self.timing.prepare), self.index_address.eq(d.index_base)]
+        return m

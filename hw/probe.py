@@ -1,0 +1,43 @@
+"""Observation of a running engine: outputs that nothing in the design depends on.
+
+A simulation samples them each cycle; in a build nothing is connected and synthesis removes them.
+"""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+from amaranth.utils import bits_for
+
+from hw.program import Program
+from hw.sequencer import Phase
+
+__all__ = ["probe_signature"]
+
+
+def probe_signature(program: Program) -> wiring.Signature:
+    """The probe's members.
+
+    plane_* : a word of thermometer planes is written to the input memory.
+    write_* : a word of a layer's output, in the output map's tile geometry.
+    layer, phase : the layer being executed and what the cycle counts as.
+    head_busy : a result is being completed after the last layer.
+    """
+    plans = program.plans
+    pixels = program.parameters.pixels
+    tiles = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
+    channels = max(max(plan.c_in, plan.c_out) for plan in plans)
+    return wiring.Signature(
+        {
+            "plane_valid": Out(1),
+            "plane_tile": Out(bits_for(tiles)),
+            "plane_channel": Out(bits_for(channels)),
+            "plane_data": Out(pixels),
+            "write_valid": Out(1),
+            "write_layer": Out(bits_for(len(plans))),
+            "write_tile": Out(bits_for(tiles)),
+            "write_channel": Out(bits_for(channels)),
+            "write_data": Out(pixels),
+            "layer": Out(bits_for(len(plans))),
+            "phase": Out(Phase),
+            "head_busy": Out(1),
+        }
+    )

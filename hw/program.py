@@ -1,0 +1,156 @@
+"""A compiled network: what the engine is built from. Plain data, made by `hw.compiler`."""
+
+from dataclasses import dataclass
+
+from amaranth.utils import bits_for
+
+from hw.geometry import Geometry
+from hw.params import ArrayParameters
+from hw.schedule import Timing
+from model.format import Network
+
+__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes"]
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """The descriptor of one convolution: everything the sequencer needs to run it.
+
+    Memory places count words: ``in_base`` and ``out_base`` in each bank of the activation memory
+    (or in a half of the input memory, for the first layer), the others in their memories.
+    ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
+    make one output word; ``last_tile`` and ``last_row`` the place of the map's bottom row.
+    ``tiles`` are those computed: a pooled map's odd last row is left out.
+    """
+
+    name: str
+    c_in: int
+    c_out: int
+    height: int
+    width: int
+    pool: bool
+    geometry: int
+    tiles: int
+    groups: int
+    last_channels: int
+    last_tile: int
+    last_row: int
+    slots: int
+    out_height: int
+    out_width: int
+    out_tiles: int
+    in_base: int
+    out_base: int
+    index_base: int
+    threshold_base: int
+    pass_cycles: int
+    macs: int
+
+    @property
+    def passes(self) -> int:
+        return self.tiles * self.groups
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Memory sizes and counter widths of an engine; `needed` gives those of a network.
+
+    ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
+    halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
+    an accumulated sum, ``index_words``, ``threshold_words``, ``codewords`` and ``head_words``
+    the depths of the network's memories.
+    """
+
+    activation_words: int
+    input_words: int
+    index_words: int
+    threshold_words: int
+    codewords: int
+    head_words: int
+    partial_sums: int
+    pool_words: int
+    sum_bits: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}")
+
+
+@dataclass(frozen=True)
+class MemoryImages:
+    """Contents of the engine's read-only memories, one int a word.
+
+    ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
+    ``thresholds``: flip, odd bit, threshold from the lowest bit up, see `hw.compiler`.
+    ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
+    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
+    """
+
+    indices: tuple[int, ...]
+    thresholds: tuple[int, ...]
+    codebooks: tuple[int, ...]
+    head: tuple[int, ...]
+    head_offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network compiled for an engine."""
+
+    network: Network
+    parameters: ArrayParameters
+    timing: Timing
+    sizes: Sizes
+    geometries: tuple[Geometry, ...]
+    plans: tuple[LayerPlan, ...]
+    images: MemoryImages
+
+    @property
+    def colours(self) -> int:
+        return self.network.image[0]
+
+    @property
+    def levels(self) -> int:
+        """Thermometer levels a colour."""
+        return self.network.input_thresholds.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return self.network.head.classes
+
+    @property
+    def head_bits(self) -> int:
+        """Width of the head's accumulators: weights times counts of +1 pixels."""
+        head = self.network.head
+        return bits_for(128 * head.channels * head.height * head.width) + 1
+
+    @property
+    def score_bits(self) -> int:
+        """Width of a score, signed."""
+        head = self.network.head
+        largest = 128 * head.channels * head.height * head.width + max(
+            abs(int(bias)) for bias in head.bias
+        )
+        return bits_for(largest) + 1
+
+    @property
+    def image_bytes(self) -> int:
+        colours, height, width = self.network.image
+        return colours * height * width
+
+    @property
+    def load_cycles(self) -> int:
+        """Cycles in which the encoder takes one image, when a pixel comes every cycle.
+
+        A pixel a cycle, and a cycle a level for every finished word. It runs while the image
+        before is computed.
+        """
+        first = self.plans[0]
+        words = -(-first.height // self.geometries[first.geometry].rows)
+        return self.image_bytes + self.colours * words * self.levels
+
+    @property
+    def head_cycles(self) -> int:
+        """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        return self.classes + 1

@@ -1,0 +1,126 @@
+"""When things happen: the pipeline's latencies and, from them, every layer's cycles.
+
+The engine runs a static schedule. A **pass** is one tile and one group: ``c_out`` index words,
+one a cycle. While a pass runs, the loader prepares the next one. All passes of a layer begin
+``pass_cycles`` apart, so a layer takes exactly
+
+    setup + prepare + (passes - 1) * pass_cycles + c_out + drain
+
+cycles, and the sequencer counts these very numbers. Nothing in the engine waits for anything
+else within a layer; it waits only between layers, for an image or for a place for its result.
+
+Stages of an index word, counted from the cycle in which its address is presented (stage 0):
+
+=========  =====================================================================
+stage      what is valid
+=========  =====================================================================
+1          index word at the array
+sum        the array's sums, and the border correction
+sum + 1    their total, registered; partial sums read for it
+sum + 2    the accumulated sum: written back, or compared with the threshold
+sum + 3    one bit a lane
+sum + 4    pooled lanes in their place
+sum + 5    the output word: to activation memory, head and probe
+=========  =====================================================================
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["LayerCycles", "Timing"]
+
+# Cycles from a memory's address to the aligned windows at the array's load port.
+LOAD_LATENCY = 2
+# One cycle to take up the next layer's descriptor, one to start its counters.
+SETUP = 2
+
+
+@dataclass(frozen=True)
+class LayerCycles:
+    """Cycles of one layer for one image, and what they were spent on (they add up)."""
+
+    name: str
+    kind: str
+    cycles: int
+    useful: int
+    fill: int
+    drain: int
+    stall: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latencies of one engine, and the cycle counts that follow from them.
+
+    ``sum_stage`` is the stage of the array's sums; ``step_channels`` channels are loaded
+    together, steps begin ``stride`` cycles apart, ``steps`` of them make a group.
+    ``prepare_latency`` is the array's, from the last load to the first swap; ``codebook`` is the
+    number of codewords loaded when a layer starts.
+    """
+
+    sum_stage: int
+    steps: int
+    step_channels: int
+    stride: int
+    prepare_latency: int
+    codebook: int
+
+    @property
+    def write_stage(self) -> int:
+        """Stage of an output word."""
+        return self.sum_stage + 5
+
+    @property
+    def drain(self) -> int:
+        """Cycles after a layer's last index word until the next layer may take over.
+
+        The last output word is written at ``write_stage``, and one cycle later the head needs
+        the descriptor no more.
+        """
+        return self.write_stage + 1
+
+    @property
+    def prepare_group(self) -> int:
+        """Cycles from a group's first load to its first index word."""
+        last_load = (self.steps - 1) * self.stride + self.step_channels - 1 + LOAD_LATENCY
+        # The index word reaches the array one cycle after its address is presented.
+        return last_load + self.prepare_latency - 1
+
+    @property
+    def prepare(self) -> int:
+        """Cycles from a layer's first load to its first index word.
+
+        The codebook is loaded at the same time, a cycle a codeword and two to come to rest.
+        """
+        return max(self.prepare_group, self.codebook + 2)
+
+    @property
+    def load_wait(self) -> int:
+        """Cycles that the first load waits for the codebook, so as not to get too far ahead."""
+        return self.prepare - self.prepare_group
+
+    @property
+    def shortest_pass(self) -> int:
+        """Cycles between passes that loading needs, whatever the output channels.
+
+        Loading a group takes ``steps * stride``; its first load must not come before the swap
+        that takes over the group before it; and a partial sum is read three cycles after it was
+        read last.
+        """
+        return max(
+            self.steps * self.stride,
+            self.prepare_group + 1 - LOAD_LATENCY,
+            3,
+        )
+
+    def pass_cycles(self, c_out: int) -> int:
+        """Cycles from the start of a pass to the start of the next."""
+        return max(c_out, self.shortest_pass)
+
+    def layer(self, name: str, passes: int, c_out: int, macs: int) -> LayerCycles:
+        """Cycles of a convolution of so many passes."""
+        useful = passes * c_out
+        stall = (passes - 1) * (self.pass_cycles(c_out) - c_out)
+        fill = SETUP + self.prepare
+        total = useful + stall + fill + self.drain
+        return LayerCycles(name, "conv3x3", total, useful, fill, self.drain, stall, macs)

@@ -1,0 +1,40 @@
+"""Codebooks: which 2^tau of the 512 binary 3x3 kernels a layer may use. Needs numpy only.
+
+Kinds (`KINDS`):
+
+``sampled``            2^tau kernels drawn at random, fixed (the paper's first stage)
+``refined``            drawn at random, then learnt along with the weights (the paper's method)
+``antipodal``          2^(tau-1) random kernels and their negations, fixed
+``antipodal-refined``  the same, learnt: a kernel and its negation move together
+
+`model.learnt` holds the torch module. Numbers and orders of kernels are those of `model.bits`.
+"""
+
+import numpy as np
+
+from model import bits
+from model.errors import UserError
+
+__all__ = ["KINDS", "TAU_OF_BITS", "sample", "tau_of"]
+
+KINDS = ("sampled", "refined", "antipodal", "antipodal-refined")
+TAU_OF_BITS = {"1": 9, "0.67": 6, "0.56": 5, "0.44": 4, "0.33": 3}
+
+
+def tau_of(weight_bits: str) -> int:
+    """Index bits of a figure of bits a weight, such as "0.56"; UserError for an illegal one."""
+    if weight_bits not in TAU_OF_BITS:
+        raise UserError(
+            f"--bits {weight_bits} is not possible; legal values: {', '.join(TAU_OF_BITS)}"
+        )
+    return TAU_OF_BITS[weight_bits]
+
+
+def sample(tau: int, antipodal: bool, rng: np.random.Generator) -> np.ndarray:
+    """Kernel numbers, uint16 [2^tau], drawn without replacement; antipodal in canonical order."""
+    if not antipodal:
+        return np.sort(rng.choice(bits.KERNELS, 1 << tau, replace=False)).astype(np.uint16)
+    numbers = np.arange(bits.KERNELS)
+    even = numbers[bits.popcount(numbers) % 2 == 0]
+    chosen = rng.choice(even, 1 << (tau - 1), replace=False)
+    return bits.antipodal_order(np.concatenate([chosen, (bits.KERNELS - 1) ^ chosen]))

@@ -1,0 +1,170 @@
+"""Layers of a sub-bit network. Between them travel float tensors of exactly -1 and +1.
+
+Every convolution's output and the head's sums are integers, exact in float32, so that what is
+exported computes the same. `model.export` knows these layers and torch's own BatchNorm2d,
+MaxPool2d and Sequential. Needs torch.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model import bits
+from model.learnt import Codebook
+
+__all__ = ["Head", "Sign", "SubBitConv2d", "Thermometer", "even_levels", "sign"]
+
+INT8_MAX = 127
+
+
+def even_levels(levels: int, colours: int = 1) -> np.ndarray:
+    """Thermometer thresholds, uint8 [colours, levels], evenly over 8-bit pixels."""
+    one = (2 * np.arange(levels) + 1) * 128 // levels
+    return np.broadcast_to(one.astype(np.uint8), (colours, levels)).copy()
+
+
+class _Sign(torch.autograd.Function):
+    """sign with sign(0) = +1; backwards the slope 2 - 2|x| inside (-1, 1), as in Bi-Real Net."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.where(x >= 0, 1.0, -1.0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * (2 - 2 * x.abs()).clamp_(min=0)
+
+
+class _ClippedSign(torch.autograd.Function):
+    """sign of a weight; straight-through where |w| <= 1."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.where(x >= 0, 1.0, -1.0)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * (x.abs() <= 1)
+
+
+class _Round(torch.autograd.Function):
+    """Nearest integer; the gradient passes unchanged."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def sign(x: Tensor) -> Tensor:
+    """-1 or +1 for each element, sign(0) = +1, with a gradient for training."""
+    return _Sign.apply(x)
+
+
+class Sign(nn.Module):
+    """Binary activation; see `sign`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sign(x)
+
+
+class Thermometer(nn.Module):
+    """Pixels [N, colours, H, W] (uint8 values) to planes of -1 and +1 [N, colours * levels, H, W].
+
+    Plane ``colour * levels + level`` is +1 where the pixel is >= ``thresholds[colour, level]``.
+    """
+
+    def __init__(self, thresholds: np.ndarray):
+        super().__init__()
+        self.register_buffer("thresholds", torch.from_numpy(np.asarray(thresholds, np.uint8)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        lit = images[:, :, None] >= self.thresholds[None, :, :, None, None].to(images.dtype)
+        return torch.where(lit.flatten(1, 2), 1.0, -1.0)
+
+
+class SubBitConv2d(nn.Module):
+    """3x3 convolution, stride 1, zero padding, whose kernels come from a codebook of 2^tau.
+
+    Without a codebook (tau 9) every one of the 512 kernels is allowed: the plain binary layer.
+    Input and kernels are -1 and +1, so the output [N, c_out, H, W] is whole numbers; with
+    ``scaled`` it is multiplied by the mean |w| of its output channel (without gradient), as the
+    published method does. Batch norm undoes that factor, and the export folds it.
+
+    ``weight`` [c_out, c_in, 3, 3] are the latent weights. ``rng`` draws the codebook.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        tau: int = bits.TAPS,
+        codebook: str = "antipodal",
+        scaled: bool = False,
+        rng: np.random.Generator | None = None,
+    ):
+        super().__init__()
+        self.c_in, self.c_out, self.tau, self.scaled = c_in, c_out, tau, scaled
+        self.weight = nn.Parameter(torch.empty(c_out, c_in, 3, 3).uniform_(-0.1, 0.1))
+        rng = rng or np.random.default_rng(int(torch.randint(1 << 31, ())))
+        self.codebook = Codebook(tau, codebook, rng) if tau < bits.TAPS else None
+
+    def kernels(self) -> Tensor:
+        """The binary kernels, -1 and +1, [c_out, c_in, 3, 3]."""
+        if self.codebook is None:
+            return _ClippedSign.apply(self.weight)
+        flat = self.codebook(self.weight.reshape(-1, bits.TAPS))
+        return flat.view_as(self.weight)
+
+    def scales(self) -> Tensor:
+        """The factor of each output channel, [c_out]."""
+        if not self.scaled:
+            return self.weight.new_ones(self.c_out)
+        return self.weight.detach().abs().mean((1, 2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = functional.conv2d(x, self.kernels(), padding=1)
+        return sums * self.scales()[:, None, None] if self.scaled else sums
+
+    @torch.no_grad()
+    def clip(self, limit: float = 1.0) -> None:
+        """Hold the latent weights within +-limit: one outlier would decide its whole kernel."""
+        self.weight.clamp_(-limit, limit)
+
+    def extra_repr(self) -> str:
+        kind = self.codebook.kind if self.codebook else "binary"
+        return f"{self.c_in}, {self.c_out}, tau={self.tau}, {kind}"
+
+
+class Head(nn.Module):
+    """Sum over the map, then a dense layer of int8 weights and an int32 bias.
+
+    The float scores [N, classes] are the integer scores times one positive factor, so both order
+    the classes alike. Training sees the rounding, with a straight-through gradient.
+    """
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        bound = channels**-0.5
+        self.weight = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def quantised(self, area: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Integer weight and bias (as floats) for maps of ``area`` positions, and the factor."""
+        largest = self.weight.detach().abs().max().clamp(min=1e-8)
+        step = largest / INT8_MAX
+        weight = _Round.apply(self.weight / step).clamp(-INT8_MAX, INT8_MAX)
+        # The sums are ``area`` times the means that a usual dense layer would see.
+        return weight, _Round.apply(self.bias * (area / step)), step / area
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, bias, factor = self.quantised(x.shape[2] * x.shape[3])
+        return functional.linear(x.sum((2, 3)), weight, bias) * factor

@@ -1,0 +1,187 @@
+"""``python -m model.train``: train a network, export it, and check the export.
+
+Into --out go checkpoint.pt, metrics.jsonl (a line an epoch), the exported network and, last of
+all, metrics.json. Without options it trains the digits at 0.56 bit.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from model import datasets
+from model.codebooks import KINDS, TAU_OF_BITS, tau_of
+from model.datasets import Dataset
+from model.errors import UserError, run_command
+from model.nets import NETS, net_config
+from model.training.config import DEFAULTS, TrainConfig
+from model.training.files import JsonLines, make_folder
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status. Raises UserError for input that cannot be used."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    config = _config(options)
+    facts = datasets.source(config.dataset)
+    net_config(config.net, facts.image)
+    default_out = Path("runs") / f"{config.dataset}-{config.bits}-{config.codebook}"
+    folder = options.out or default_out
+    train, test = (datasets.load(config.dataset, options.data, s) for s in datasets.SPLITS)
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("training needs torch, which is not installed: pip install '.[train]'")
+    make_folder(folder)
+    _guard(folder, options)
+    print(
+        f"{config.dataset}: {len(train.images)} images to train on, {len(test.images)} held out; "
+        f"{config.bits} bit, codebook {config.codebook}, net {config.net}, "
+        f"{config.epochs} epochs; into {folder}",
+        flush=True,
+    )
+    print("loading torch ...", flush=True)
+    again = shlex.join(["python", "-m", "model.train", *(w for w in given if w != "--restart")])
+    if not options.resume:
+        again += " --resume"
+    return _run(config, folder, train, test, options.resume, again)
+
+
+def _parser() -> argparse.ArgumentParser:
+    usual = "default: sound for the data set"
+    parser = argparse.ArgumentParser(
+        prog="python -m model.train", description="Train a sub-bit network and export it."
+    )
+    add = parser.add_argument
+    add("--dataset", choices=datasets.NAMES, default="digits", help="default: digits")
+    add("--bits", choices=tuple(TAU_OF_BITS), help="bits a weight; default: 0.56")
+    add("--codebook", choices=KINDS, help="default: antipodal")
+    add("--net", choices=tuple(NETS), help=usual)
+    add("--epochs", type=_whole, help=usual)
+    add("--seed", type=_whole, help="default: 0")
+    add("--batch", type=_whole, help=f"images a step; {usual}")
+    add("--rate", type=_positive, help=f"peak learning rate; {usual}")
+    add("--codebook-rate", type=_positive, help="learnt codebooks: times --rate; default: 5")
+    add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
+    add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
+    add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")
+    add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
+    add("--data", type=Path, help="folder with the data set's files (digits needs none)")
+    add("--out", type=Path, help="folder of the run; default: runs/DATASET-BITS-CODEBOOK")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    either.add_argument("--restart", action="store_true", help="drop an unfinished run in --out")
+    return parser
+
+
+def _config(options: argparse.Namespace) -> TrainConfig:
+    """The data set's defaults with the options that were given."""
+    usual = DEFAULTS[options.dataset]
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    chosen = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+    config = dataclasses.replace(usual, **chosen)
+    for name in ("epochs", "batch", "threads"):
+        if getattr(config, name) < 1:
+            raise UserError(f"--{name} {getattr(config, name)} must be at least 1")
+    facts = datasets.source(config.dataset)
+    if not 2 <= config.batch <= facts.sizes[0]:
+        raise UserError(f"--batch {config.batch} must be from 2 to {facts.sizes[0]}")
+    if config.shift >= min(facts.image[1:]):
+        raise UserError(f"--shift {config.shift} must be less than {min(facts.image[1:])} pixels")
+    return config
+
+
+def _guard(folder: Path, options: argparse.Namespace) -> None:
+    """Refuse to overwrite the checkpoint of a run that is not finished."""
+    unfinished = (folder / "checkpoint.pt").exists() and not (folder / "metrics.json").exists()
+    if unfinished and not (options.resume or options.restart):
+        raise UserError(
+            f"--out {folder} holds an unfinished run: add --resume to go on with it, or "
+            "--restart to drop it"
+        )
+
+
+def _run(
+    config: TrainConfig, folder: Path, train: Dataset, test: Dataset, resume: bool, again: str
+) -> int:
+    """Train, export, check, and write the metrics. torch is imported here, and not before."""
+    import torch
+
+    from model.stack import build
+    from model.training import checkpoint
+    from model.training.finish import finish
+    from model.training.loop import Trainer
+    from model.training.progress import make_progress
+
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    net = build(
+        net_config(config.net, datasets.source(config.dataset).image),
+        tau_of(config.bits),
+        config.codebook,
+        config.seed,
+    )
+    trainer = Trainer(config, net, train, test)
+    if resume:
+        trainer.restore(checkpoint.read(folder, config))
+    else:
+        for name in (checkpoint.NAME, "metrics.json"):
+            (folder / name).unlink(missing_ok=True)
+    lines = JsonLines(folder / "metrics.jsonl", trainer.epoch)
+    stop = _Stop()
+    with make_progress(trainer.total, trainer.done) as progress:
+        ended = trainer.run(folder, lines, progress, stop.asked)
+    if not ended:
+        print(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
+        print(f"  {again}", flush=True)
+        return 130
+    finish(trainer, folder, test)
+    return 0
+
+
+class _Stop:
+    """Ctrl-C asks for a stop after the step under way; a second one is an ordinary Ctrl-C."""
+
+    def __init__(self):
+        self._asked = False
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, number, frame) -> None:
+        self._asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def asked(self) -> bool:
+        return self._asked
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError
+    return value
+
+
+_whole.__name__, _positive.__name__, _share.__name__ = "whole number", "number above 0", "share"
+
+if __name__ == "__main__":
+    # Idle OpenMP threads that spin would take the cores from whoever else needs them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    run_command(main)
