@@ -13,6 +13,7 @@ Where an antipodal codebook's sign makes the array count too much for each negat
 """
 
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 from amaranth.utils import bits_for
@@ -111,6 +112,7 @@ def hiding_fill(network: Network, channels: int, entries: int) -> int:
 def _timing(parameters: ArrayParameters) -> Timing:
     array = make_array(parameters)
     border = BorderCorrection(parameters.pixels, parameters.channels, e_bits=1)
+    array._MustUse__used = border._MustUse__used = True
     corrected = array.kernel_latency + border.latency
     step = parameters.fill or parameters.channels
     return Timing(
@@ -182,7 +184,7 @@ def _place_maps(network: Network, pixels: int) -> list[int]:
     last layer's output goes to the head and takes no place.
     """
     words = [_bank_words(*conv.out_shape, pixels) for conv in network.convs[:-1]]
-    depth = max((a + b for a, b in zip(words, [*words[1:], 0], strict=True)), default=0)
+    depth = max((a + b for a, b in pairwise([*words, 0])), default=0)
     return [depth - n if place % 2 else 0 for place, n in enumerate(words)] + [0]
 
 

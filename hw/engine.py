@@ -23,7 +23,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.accumulator import Accumulator
 from hw.array import make_array
 from hw.array.border import BorderCorrection
-from hw.banks import BankedMemory
+from hw.banks import BANKS, BankedMemory
 from hw.descriptor import descriptor_layout, descriptor_rows
 from hw.encoder import Encoder
 from hw.geometry import Geometry
@@ -131,13 +131,16 @@ class Engine(wiring.Component):
             loader.start.eq(delay(m, sequencer.start, program.timing.load_wait, "load_start")),
             loader.descriptor.eq(d),
             loader.in_base.eq(Mux(from_input, half_base, d.in_base)),
-            inputs.read_address.eq(loader.address),
-            activations.read_address.eq(loader.address),
         ]
-        for bank in range(len(lines.words)):
-            m.d.comb += lines.words[bank].eq(
-                Mux(from_input, inputs.read_data[bank], activations.read_data[bank])
-            )
+        for bank in range(BANKS):
+            # Bank by bank: the addresses of the two memories differ in width.
+            m.d.comb += [
+                inputs.read_address[bank].eq(loader.address[bank]),
+                activations.read_address[bank].eq(loader.address[bank]),
+                lines.words[bank].eq(
+                    Mux(from_input, inputs.read_data[bank], activations.read_data[bank])
+                ),
+            ]
         m.d.comb += [
             lines.geometry.eq(d.geometry),
             lines.first_columns.eq(d.first_columns),

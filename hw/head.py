@@ -48,7 +48,7 @@ class Head(wiring.Component):
     valid, word, channel, last_tile : In, an output word of the last layer.
     finish : In, strobe: all words have been added (2 cycles after the last one at least).
     ready : Out, an image's last layer may begin.
-    busy : Out, a result is being completed.
+    busy : Out, a result is being completed (not: it waits for the one before to be taken).
     o : stream of results.
     """
 
@@ -117,7 +117,7 @@ class Head(wiring.Component):
         complete = Signal()
         m.d.comb += [
             score.eq((Array(sums)[number] << 1) + offset),
-            self.busy.eq(~self.ready),
+            self.busy.eq(~self.ready & ~(complete & self.o.valid & ~self.o.ready)),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)

@@ -1,0 +1,88 @@
+"""Banks and line buffer together: every lane's window against a padded map."""
+
+import numpy as np
+import pytest
+
+from hw.banks import BANKS, BankedMemory
+from hw.geometry import Geometry
+from hw.layout import pack_map
+from hw.line_buffer import LineBuffer
+from sim.clocked import simulate
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"),
+    [(8, 8, 32), (5, 7, 16), (1, 1, 1), (1, 6, 8), (6, 1, 4), (3, 4, 4), (9, 3, 6), (2, 5, 32)],
+)
+def test_windows(height, width, pixels, seed):
+    rng = np.random.default_rng(seed)
+    plane = rng.random((height, width)) < 0.5
+    padded = np.zeros((height + 2, width + 2), bool)
+    padded[1:-1, 1:-1] = plane
+    # A second width makes sure that the multiplexers choose.
+    geometries = (Geometry(width, pixels), Geometry(1, pixels))
+    geometry = geometries[0]
+    lanes_of = [
+        sum(1 << lane for lane in range(geometry.lanes) if lane % width == column)
+        for column in (0, width - 1)
+    ]
+    dut = LineBuffer(geometries, pixels)
+    noise = [int(rng.integers(1 << pixels)) for _ in range(BANKS)]
+    words = [row[0] for row in pack_map(plane[None], pixels)]
+
+    async def testbench(ctx):
+        for tile in range(len(words)):
+            banks = list(noise)
+            for near in (tile - 1, tile, tile + 1):
+                if 0 <= near < len(words):
+                    banks[near % BANKS] = words[near]
+            for bank, word in enumerate(banks):
+                ctx.set(dut.words[bank], word)
+            rows = [tile * geometry.rows + row for row in range(geometry.rows)]
+            for port, wanted in ((dut.first_rows, 0), (dut.last_rows, height - 1)):
+                mask = sum(
+                    geometry.row_lanes(place) for place, row in enumerate(rows) if row == wanted
+                )
+                ctx.set(port, mask)
+            ctx.set(dut.phase, tile % BANKS)
+            ctx.set(dut.geometry, 0)
+            ctx.set(dut.first_columns, lanes_of[0])
+            ctx.set(dut.last_columns, lanes_of[1])
+            await ctx.tick().repeat(LineBuffer.latency)
+            windows = ctx.get(dut.windows)
+            for place, row in enumerate(rows):
+                for column in range(width if row < height else 0):
+                    window = padded[row : row + 3, column : column + 3].reshape(-1)
+                    expected = sum(1 << tap for tap in np.flatnonzero(window).tolist())
+                    lane = place * width + column
+                    assert windows >> 9 * lane & 511 == expected, (row, column)
+
+    simulate(dut, testbench)
+
+
+def test_banks_read_three_words_and_write_one(seed):
+    rng = np.random.default_rng(seed)
+    dut = BankedMemory(8, 5)
+    held = np.zeros((BANKS, 5), int)
+
+    async def testbench(ctx):
+        for _ in range(200):
+            bank, address, word = (int(rng.integers(n)) for n in (BANKS, 5, 256))
+            write = bool(rng.integers(2))
+            ctx.set(dut.write_valid, write)
+            ctx.set(dut.write_bank, bank)
+            ctx.set(dut.write_address, address)
+            ctx.set(dut.write_data, word)
+            read = [int(n) for n in rng.integers(5, size=BANKS)]
+            if write:
+                # The word being written is never read in that cycle: see hw.banks.
+                read[bank] = (address + 1) % 5
+            for place in range(BANKS):
+                ctx.set(dut.read_address[place], read[place])
+            await ctx.tick().repeat(BankedMemory.latency)
+            for place in range(BANKS):
+                assert ctx.get(dut.read_data[place]) == held[place, read[place]]
+            if write:
+                held[bank, address] = word
+
+    simulate(dut, testbench)
