@@ -1,4 +1,7 @@
-"""Options that every test shares, whichever folder pytest is given: --seed and --data."""
+"""Options that every test shares, whichever folder pytest is given: --seed=N and --data=DIR.
+
+With the equals sign: before pytest has read this file it takes a lone DIR for a place of tests.
+"""
 
 import os
 from pathlib import Path
@@ -26,14 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     data = config.getoption("--data")
-    return f"subbit: --seed {config.getoption('--seed')}, --data {data or '(none)'}"
+    return f"subbit: --seed={config.getoption('--seed')} --data={data or '(none)'}"
 
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """The seed of this run; a failing test shows it with its captured output."""
     value = request.config.getoption("--seed")
-    print(f"seed {value} (the same again: pytest {request.node.nodeid} --seed {value})")
+    print(f"seed {value} (the same again: pytest {request.node.nodeid} --seed={value})")
     return value
 
 
@@ -42,8 +45,8 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
     """The folder given by --data; skips the test when there is none."""
     value = request.config.getoption("--data")
     if not value:
-        pytest.skip(f"needs the real data sets: pass --data DIR or set {DATA_VARIABLE}")
+        pytest.skip(f"needs the real data sets: pass --data=DIR or set {DATA_VARIABLE}")
     path = Path(value)
     if not path.is_dir():
-        pytest.fail(f"--data {path} is no folder")
+        pytest.fail(f"--data={path} is no folder")
     return path

@@ -21,7 +21,7 @@ from model.format import Conv, Network
 from model.format import Head as FormatHead
 from model.layers import Head, Sign, SubBitConv2d, Thermometer
 
-__all__ = ["Step", "chain", "export", "fold"]
+__all__ = ["Step", "affine", "chain", "export", "fold"]
 
 _LAYERS = (Thermometer, SubBitConv2d, nn.MaxPool2d, nn.BatchNorm2d, Sign, Head)
 # Modules that hand their input through in evaluation.
@@ -85,32 +85,37 @@ def chain(net: nn.Module, image: tuple[int, int, int]) -> list[Step]:
     return steps
 
 
-def fold(norm: nn.BatchNorm2d, scales: np.ndarray, c_in: int) -> tuple[np.ndarray, np.ndarray]:
-    """Thresholds int32 and flips bool, [c_out], equal to batch norm and sign on whole sums.
-
-    The norm sees ``scales * sum`` (scales >= 0); bit = (sum >= threshold) xor flip. Computed in
-    float64. Thresholds are held to -9 * c_in .. 9 * c_in + 1, beyond which nothing changes.
-    """
+def affine(norm: nn.BatchNorm2d, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(slope, offset), float64 [c_out]: in evaluation the norm makes ``slope * sum + offset`` of
+    whole sums that reach it multiplied by ``scales``."""
 
     def wide(tensor: Tensor | None, otherwise: float) -> np.ndarray:
         if tensor is None:
             return np.full(norm.num_features, otherwise)
         return tensor.detach().cpu().numpy().astype(np.float64)
 
-    gamma, beta = wide(norm.weight, 1.0), wide(norm.bias, 0.0)
-    mean, deviation = wide(norm.running_mean, 0.0), np.sqrt(wide(norm.running_var, 1.0) + norm.eps)
-    slope = gamma * scales.astype(np.float64) / deviation
-    constant = slope == 0
-    # The sum at which slope * sum + (beta - gamma * mean / deviation) crosses zero.
-    edge = (gamma * mean / deviation - beta) / np.where(constant, 1.0, slope)
+    gain = wide(norm.weight, 1.0) / np.sqrt(wide(norm.running_var, 1.0) + norm.eps)
+    offset = wide(norm.bias, 0.0) - gain * wide(norm.running_mean, 0.0)
+    return gain * scales.astype(np.float64), offset
+
+
+def fold(norm: nn.BatchNorm2d, scales: np.ndarray, c_in: int) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds int32 and flips bool, [c_out], equal to batch norm and sign on whole sums.
+
+    bit = (sum >= threshold) xor flip. Computed in float64. Thresholds are held to
+    -9 * c_in .. 9 * c_in + 1, beyond which nothing changes.
+    """
+    slope, offset = affine(norm, scales)
     low, high = -bits.TAPS * c_in, bits.TAPS * c_in + 1
-    edge = np.clip(edge, low - 1, high)
-    falling = slope < 0
+    constant, falling = slope == 0, slope < 0
+    # The sum at which slope * sum + offset crosses zero; a tiny slope may put it at infinity.
+    with np.errstate(over="ignore"):
+        edge = np.clip(-offset / np.where(constant, 1.0, slope), low - 1, high)
     thresholds = np.where(falling, np.floor(edge) + 1, np.ceil(edge))
     # A flat channel: the threshold that no sum reaches, and the constant as the flip.
     thresholds = np.where(constant, high, thresholds)
-    flips = np.where(constant, beta - gamma * mean / deviation >= 0, falling)
-    return np.clip(thresholds, low, high).astype(np.int32), flips.astype(bool)
+    flips = np.where(constant, offset >= 0, falling)
+    return np.clip(thresholds, low, high).astype(np.int32), flips
 
 
 def export(

@@ -184,6 +184,8 @@ def save(network: Network, path: str | Path) -> int:
     """
     _check(network, str(path))
     blob = _encode(network)
+    # What could not be read again (a name too long, a NaN in the provenance) is not written.
+    _build(*_decode(blob, str(path)), str(path))
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +240,18 @@ def _encode(network: Network) -> bytes:
         "sha256": _NO_DIGEST,
     }
     blank = save_tensors({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata)
+    blank = _in_order(blank)
     return blank.replace(_digest_field(_NO_DIGEST), _digest_field(_digest(blank)), 1)
+
+
+def _in_order(blob: bytes) -> bytes:
+    """The same file with a sorted header: the library's order differs from run to run."""
+    size = int.from_bytes(blob[:8], "little")
+    header = json.dumps(json.loads(blob[8 : 8 + size]), separators=(",", ":"), sort_keys=True)
+    # The data begin at a multiple of 8 bytes.
+    text = header.encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + blob[8 + size :]
 
 
 def _layer_tensors(layer: Layer) -> dict[str, np.ndarray]:
@@ -294,7 +307,9 @@ def _decode(blob: bytes, where: str) -> tuple[dict[str, str], dict[str, np.ndarr
     try:
         return metadata, load_tensors(blob)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{where}: a tensor cannot be read: {error}") from error
+        # The library's text can run over many lines; ours is one.
+        problem = " ".join(str(error).split())[:120]
+        raise UserError(f"{where}: a tensor cannot be read: {problem}") from error
 
 
 def _metadata(blob: bytes, where: str) -> dict[str, str]:
@@ -325,14 +340,25 @@ class _Reader:
     def integer(self, entry: dict, key: str, what: str, high: int) -> int:
         value = entry.get(key)
         if type(value) is not int or not 1 <= value <= high:
-            raise self.fail(what, f"{key} must be a whole number from 1 to {high}, not {value!r}")
+            given = repr(value)[:40]
+            raise self.fail(what, f"{key} must be a whole number from 1 to {high}, not {given}")
         return value
 
     def text(self, entry: dict, key: str, what: str) -> str:
         value = entry.get(key)
-        if not isinstance(value, str) or len(value) > 200:
+        if not isinstance(value, str) or not 1 <= len(value) <= 100 or not value.isprintable():
             raise self.fail(what, f"{key} must be a short text")
         return value
+
+    def only(self, entry: dict, keys: set[str], what: str) -> None:
+        """An unknown field may change what the others mean, so it can't be passed over."""
+        unknown = sorted(set(entry) - keys)
+        if unknown:
+            raise self.fail(what, f"the field {unknown[0][:40]!r} is not known")
+
+    def spare_bits(self, name: str, stream: np.ndarray, used: int) -> None:
+        if used % 8 and int(stream[-1]) >> used % 8:
+            raise self.fail(name, "the spare bits of the last byte are not zero")
 
     def tensor(self, name: str, types: tuple, shape: tuple[int, ...]) -> np.ndarray:
         value = self.tensors.pop(name, None)
@@ -348,12 +374,13 @@ class _Reader:
 def _build(metadata: dict[str, str], tensors: dict[str, np.ndarray], where: str) -> Network:
     reader = _Reader(where, dict(tensors))
     try:
-        description = json.loads(metadata["network"])
+        description = json.loads(metadata["network"], parse_constant=_no_constant)
         image = description["image"]
         entries = description["layers"]
         provenance = description["provenance"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise reader.fail("network", "the description cannot be read") from error
+    reader.only(description, {"name", "image", "layers", "provenance"}, "network")
     if not isinstance(entries, list) or not isinstance(provenance, dict):
         raise reader.fail("network", "the description has no layer list or no provenance")
     if not isinstance(image, list) or len(image) != 3 or any(type(n) is not int for n in image):
@@ -368,6 +395,11 @@ def _build(metadata: dict[str, str], tensors: dict[str, np.ndarray], where: str)
     return Network(name, tuple(image), thresholds, layers, provenance)
 
 
+def _no_constant(text: str) -> None:
+    """Refuses NaN and the infinities, which are not JSON."""
+    raise ValueError(text)
+
+
 def _build_layer(reader: _Reader, place: int, entry: dict) -> Layer:
     what = f"layer {place}"
     if not isinstance(entry, dict):
@@ -376,7 +408,7 @@ def _build_layer(reader: _Reader, place: int, entry: dict) -> Layer:
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in builders:
         known = ", ".join(builders)
-        raise reader.fail(what, f"kind {kind!r} is not known; known kinds: {known}")
+        raise reader.fail(what, f"kind {repr(kind)[:40]} is not known; known kinds: {known}")
     name = reader.text(entry, "name", what)
     height = reader.integer(entry, "height", what, MAX_SIDE)
     width = reader.integer(entry, "width", what, MAX_SIDE)
@@ -398,11 +430,15 @@ def _build_conv(
         codebook = np.arange(bits.KERNELS, dtype=np.uint16)
     else:
         codebook = reader.tensor(f"{place}.codebook", (np.dtype("uint16"),), (1 << tau,))
+    known = {"kind", "name", "height", "width", "c_in", "c_out", "tau", "pool", "padding"}
+    reader.only(entry, known, what)
     byte = (np.dtype("uint8"),)
     stream = reader.tensor(f"{place}.indices", byte, (-(-c_in * c_out * tau // 8),))
     integers = (np.dtype("int16"), np.dtype("int32"))
     thresholds = reader.tensor(f"{place}.thresholds", integers, (c_out,)).astype(np.int32)
     flips = reader.tensor(f"{place}.flips", byte, (-(-c_out // 8),))
+    reader.spare_bits(f"{place}.indices", stream, c_in * c_out * tau)
+    reader.spare_bits(f"{place}.flips", flips, c_out)
     indices = bits.unpack_indices(stream, c_in * c_out, tau).reshape(c_out, c_in)
     flips = np.unpackbits(flips, count=c_out, bitorder="little").astype(bool)
     return Conv(name, height, width, tau, pool, codebook, indices, thresholds, flips, padding)
@@ -414,6 +450,7 @@ def _build_head(
     what = f"layer {place} ({name})"
     channels = reader.integer(entry, "channels", what, MAX_CHANNELS)
     classes = reader.integer(entry, "classes", what, MAX_CLASSES)
+    reader.only(entry, {"kind", "name", "height", "width", "channels", "classes"}, what)
     weight = reader.tensor(f"{place}.weight", (np.dtype("int8"),), (classes, channels))
     bias = reader.tensor(f"{place}.bias", (np.dtype("int32"),), (classes,))
     return Head(name, channels, height, width, weight, bias)

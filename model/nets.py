@@ -41,7 +41,7 @@ class NetConfig:
 _CONFIGS = (
     # 16 levels tell all 17 grey levels of the digits apart.
     NetConfig("digits", (1, 8, 8), 16, ((32, False), (64, True), (64, False))),
-    NetConfig("small", (1, 28, 28), 8, ((32, True), (64, True), (64, False))),
+    NetConfig("small", (1, 28, 28), 8, ((32, True), (64, True), (128, True), (128, False))),
     NetConfig(
         "cnv",
         (3, 32, 32),

@@ -17,9 +17,11 @@ from model import datasets
 from model.codebooks import KINDS, TAU_OF_BITS, tau_of
 from model.datasets import Dataset
 from model.errors import UserError, run_command
+from model.format import SUFFIX
 from model.nets import NETS, net_config
 from model.training.config import DEFAULTS, TrainConfig
-from model.training.files import JsonLines, make_folder
+from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines, make_folder
+from model.training.progress import make_progress, working
 
 __all__ = ["main"]
 
@@ -36,15 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     train, test = (datasets.load(config.dataset, options.data, s) for s in datasets.SPLITS)
     if importlib.util.find_spec("torch") is None:
         raise UserError("training needs torch, which is not installed: pip install '.[train]'")
-    make_folder(folder)
     _guard(folder, options)
+    make_folder(folder)
     print(
         f"{config.dataset}: {len(train.images)} images to train on, {len(test.images)} held out; "
         f"{config.bits} bit, codebook {config.codebook}, net {config.net}, "
         f"{config.epochs} epochs; into {folder}",
         flush=True,
     )
-    print("loading torch ...", flush=True)
     again = shlex.join(["python", "-m", "model.train", *(w for w in given if w != "--restart")])
     if not options.resume:
         again += " --resume"
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=_whole, help=f"images a step; {usual}")
     add("--rate", type=_positive, help=f"peak learning rate; {usual}")
     add("--codebook-rate", type=_positive, help="learnt codebooks: times --rate; default: 5")
+    add("--settle", type=_share, help="share of the steps before norms are fixed; default: 0.6")
     add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
     add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
     add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")
@@ -96,9 +98,13 @@ def _config(options: argparse.Namespace) -> TrainConfig:
 
 
 def _guard(folder: Path, options: argparse.Namespace) -> None:
-    """Refuse to overwrite the checkpoint of a run that is not finished."""
-    unfinished = (folder / "checkpoint.pt").exists() and not (folder / "metrics.json").exists()
-    if unfinished and not (options.resume or options.restart):
+    """Refuse to resume from nothing, and to overwrite a run that is not finished."""
+    begun, finished = (folder / CHECKPOINT).exists(), (folder / METRICS).exists()
+    if options.resume and not begun:
+        raise UserError(
+            f"--resume: there is no {folder / CHECKPOINT}; leave --resume out to start the training"
+        )
+    if begun and not finished and not (options.resume or options.restart):
         raise UserError(
             f"--out {folder} holds an unfinished run: add --resume to go on with it, or "
             "--restart to drop it"
@@ -109,13 +115,14 @@ def _run(
     config: TrainConfig, folder: Path, train: Dataset, test: Dataset, resume: bool, again: str
 ) -> int:
     """Train, export, check, and write the metrics. torch is imported here, and not before."""
-    import torch
+    # The first import after an installation can take longer than anybody likes to wait in silence.
+    with working("loading torch"):
+        import torch
 
-    from model.stack import build
-    from model.training import checkpoint
-    from model.training.finish import finish
-    from model.training.loop import Trainer
-    from model.training.progress import make_progress
+        from model.stack import build
+        from model.training import checkpoint
+        from model.training.finish import finish
+        from model.training.loop import Trainer
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -129,11 +136,11 @@ def _run(
     if resume:
         trainer.restore(checkpoint.read(folder, config))
     else:
-        for name in (checkpoint.NAME, "metrics.json"):
+        # What an earlier run left must not pass for a result of this one.
+        for name in (CHECKPOINT, METRICS, config.export_name + SUFFIX):
             (folder / name).unlink(missing_ok=True)
-    lines = JsonLines(folder / "metrics.jsonl", trainer.epoch)
-    stop = _Stop()
-    with make_progress(trainer.total, trainer.done) as progress:
+    lines = JsonLines(folder / LINES, trainer.epoch)
+    with make_progress(trainer.total, trainer.done) as progress, _Stop() as stop:
         ended = trainer.run(folder, lines, progress, stop.asked)
     if not ended:
         print(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
@@ -146,9 +153,13 @@ def _run(
 class _Stop:
     """Ctrl-C asks for a stop after the step under way; a second one is an ordinary Ctrl-C."""
 
-    def __init__(self):
+    def __enter__(self):
         self._asked = False
-        signal.signal(signal.SIGINT, self._ask)
+        self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        signal.signal(signal.SIGINT, self._before)
 
     def _ask(self, number, frame) -> None:
         self._asked = True

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from model import golden
 from model.errors import CheckError
-from model.export import Step, chain
+from model.export import Step, affine, chain
 from model.format import Network
-from model.layers import Sign
+from model.layers import Sign, SubBitConv2d
 
 __all__ = ["Agreement", "compare", "predict"]
 
@@ -48,23 +48,13 @@ def predict(net: nn.Module, images: Tensor, tick: Callable[[], None] = lambda: N
     return torch.cat(classes)
 
 
-def compare(
-    net: nn.Module,
-    network: Network,
-    images: np.ndarray,
-    labels: np.ndarray,
-    tick: Callable[[], None] = lambda: None,
-) -> Agreement:
+def compare(net: nn.Module, network: Network, images: np.ndarray, labels: np.ndarray) -> Agreement:
     """Run both on uint8 ``images`` [N, colours, H, W].
 
     Raises CheckError naming the layer, where classes differ for any other reason than rounding.
     """
-    floats = predict(net, torch.from_numpy(images), tick).numpy()
-    exact = []
-    for scores in golden.run(network, images):
-        exact.append(scores.argmax(1))
-        tick()
-    exact = np.concatenate(exact)
+    floats = predict(net, torch.from_numpy(images)).numpy()
+    exact = golden.classify(network, images)
     differing = np.flatnonzero(floats != exact)
     for place in differing:
         _require_edge(net, network, images[place : place + 1], int(place))
@@ -76,30 +66,26 @@ def compare(
     )
 
 
-def _require_edge(net: nn.Module, network: Network, image: np.ndarray, place: int) -> None:
+def _require_edge(net: nn.Module, network: Network, image: np.ndarray, number: int) -> None:
     """CheckError unless the first differing activations of an image are all rounding edges."""
     steps = chain(net, network.image)
     trace = golden.trace(network, image)
     before = _fed_to_signs(net, steps, torch.from_numpy(image))
-    for conv, norm, x, expected in zip(
-        network.convs, _norms(steps), before, trace.activations, strict=True
-    ):
+    convs = [step.module for step in steps if isinstance(step.module, SubBitConv2d)]
+    norms = [step.module for step in steps if isinstance(step.module, nn.BatchNorm2d)]
+    for place, conv in enumerate(network.convs):
+        x, expected = before[place], trace.activations[place]
         wrong = (x.numpy() >= 0) != expected
         if not wrong.any():
             continue
-        slope = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach().abs()
-        on_edge = x.abs() <= EDGE * slope[:, None, None]
-        if on_edge.numpy()[wrong].all():
+        slope, _ = affine(norms[place], convs[place].scales().cpu().numpy())
+        if (np.abs(x.numpy()) <= EDGE * np.abs(slope)[:, None, None])[wrong].all():
             return
         raise CheckError(
-            f"test image {place}: layer {conv.name} of the export differs from the trained "
+            f"test image {number}: layer {conv.name} of the export differs from the trained "
             f"network in {int(wrong.sum())} activations that no rounding explains"
         )
-    raise CheckError(f"test image {place}: the export's head differs from the trained network's")
-
-
-def _norms(steps: list[Step]) -> list[nn.BatchNorm2d]:
-    return [step.module for step in steps if isinstance(step.module, nn.BatchNorm2d)]
+    raise CheckError(f"test image {number}: the export's head differs from the trained network's")
 
 
 @torch.no_grad()

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.array.compress import Plane, add_planes, stages
-from hw.array.planes import lane_numbers
+from hw.array.adder import AdderShape, PlaneAdder
+from hw.array.planes import LaneNumbers
 from hw.params import KERNEL_BITS
 
 __all__ = ["BorderCorrection"]
@@ -95,17 +95,20 @@ class BorderCorrection(wiring.Component):
         return 1 + max((SINGLE_TAPS * self.channels).bit_length(), self.e_bits)
 
     @property
+    def _count_shape(self) -> AdderShape:
+        """Counts the zeros of each tap; the taps are the lanes."""
+        return AdderShape((0,), (self.channels,), self.channels.bit_length(), barriers=0)
+
+    @property
     def latency(self) -> int:
         """Cycles from the inputs to ``correction``."""
-        return stages([[1] * self.channels], self.channels.bit_length()) + self._SUM_STAGES
+        return self._count_shape.latency + self._SUM_STAGES
 
     def elaborate(self, platform):
         m = Module()
-        zeros = Signal.like(self.kernels)
-        m.d.comb += zeros.eq(~self.kernels)
-        planes = [Plane(zeros.word_select(j, KERNEL_BITS)) for j in range(self.channels)]
-        counts = add_planes(m, [planes], self.channels.bit_length())
-        taps = [Cat(count[tap] for count in counts) for tap in range(KERNEL_BITS)]
+        m.submodules.adder = adder = PlaneAdder(KERNEL_BITS, self._count_shape)
+        m.d.comb += adder.plain_0.eq(~self.kernels)
+        taps = [Cat(count[tap] for count in adder.sums) for tap in range(KERNEL_BITS)]
 
         to_classes = self.latency - self._SUM_STAGES + 1
         single_row = _delay(m, self.single_row, to_classes)
@@ -120,8 +123,10 @@ class BorderCorrection(wiring.Component):
             e = _delay(m, e, to_classes + 1)
             corrections[key] = Signal(signed(bits), name=f"correction_{key}")
             m.d.sync += corrections[key].eq(Mux(last, (e + q) >> 1, 0) - count)
-        selected = self._select(m, corrections)
-        m.d.comb += self.correction.as_value().eq(lane_numbers(selected))
+        m.submodules.lanes = lanes = LaneNumbers(self.pixels, signed(bits))
+        for plane, selected in zip(lanes.planes, self._select(m, corrections), strict=True):
+            m.d.comb += plane.eq(selected)
+        m.d.comb += self.correction.eq(lanes.numbers)
         return m
 
     def _class_counts(self, m, taps, single_row, single_column) -> dict[str, Value]:

@@ -1,12 +1,12 @@
 """The direct array: every lane and channel recomputes its XNOR-popcount with each index."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import wiring
 
+from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.codebook import IndexDecoder
-from hw.array.compress import Plane, add_planes, stages
 from hw.array.interface import array_members, sum_bits
-from hw.array.planes import lane_numbers, tap_planes
+from hw.array.planes import LaneNumbers, TapPlanes
 from hw.params import KERNEL_BITS, ArrayParameters
 
 __all__ = ["DirectArray"]
@@ -44,11 +44,14 @@ class DirectArray(wiring.Component):
         super().__init__(array_members(parameters))
 
     @property
+    def _sum_shape(self) -> AdderShape:
+        p = self.parameters
+        return AdderShape((KERNEL_BITS * p.channels,), (0,), sum_bits(p))
+
+    @property
     def latency(self) -> int:
         """Cycles from an index word to its sums."""
-        p = self.parameters
-        columns = [[2] * (KERNEL_BITS * p.channels)]
-        return self.kernel_latency + stages(columns, sum_bits(p))
+        return self.kernel_latency + self._sum_shape.latency
 
     def elaborate(self, platform):
         m = Module()
@@ -67,25 +70,27 @@ class DirectArray(wiring.Component):
             ]
 
         # A window of zeros agrees nowhere with a kernel of ones: that is a null channel.
-        window = Signal(KERNEL_BITS * p.pixels)
-        m.d.comb += window.eq(Mux(self.load.null, 0, Cat(tap_planes(self.load.windows))))
+        m.submodules.taps = taps = TapPlanes(p.pixels)
+        m.d.comb += taps.windows.eq(self.load.windows)
         fronts = []
         for j in range(p.channels):
-            back = Signal.like(window, name=f"back{j}")
-            front = Signal.like(window, name=f"front{j}")
-            with m.If(self.load.valid & (self.load.channel == j)):
-                m.d.sync += back.eq(window)
+            back = Signal.like(taps.planes, name=f"back{j}")
+            front = Signal.like(taps.planes, name=f"front{j}")
+            loaded = self.load.valid & (self.load.channel == j)
+            with m.If(loaded & self.load.null):  # first, to become the flip-flops' reset
+                m.d.sync += back.eq(0)
+            with m.Elif(loaded):
+                m.d.sync += back.eq(taps.planes)
             with m.If(self.swap):
                 m.d.sync += front.eq(back)
             fronts.append(front)
 
-        disagree = Signal.like(decoder.kernels)
-        m.d.comb += disagree.eq(~decoder.kernels)
-        planes = [
-            Plane(front.word_select(tap, p.pixels), disagree[KERNEL_BITS * j + tap])
-            for j, front in enumerate(fronts)
-            for tap in range(KERNEL_BITS)
+        m.submodules.adder = adder = PlaneAdder(p.pixels, self._sum_shape)
+        m.d.comb += [
+            adder.flipped_0.eq(Cat(fronts)),
+            adder.flips_0.eq(~decoder.kernels),
         ]
-        sums = add_planes(m, [planes], sum_bits(p))
-        m.d.comb += self.sums.as_value().eq(lane_numbers(sums))
+        m.submodules.lanes = lanes = LaneNumbers(p.pixels, unsigned(sum_bits(p)))
+        m.d.comb += [plane.eq(total) for plane, total in zip(lanes.planes, adder.sums, strict=True)]
+        m.d.comb += self.sums.eq(lanes.numbers)
         return m

@@ -1,17 +1,17 @@
 """The shared array: responses of all codewords are computed once, then only looked up."""
 
 from functools import reduce
-from operator import or_, xor
+from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
+from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.codebook import IndexDecoder
-from hw.array.compress import Plane, add_planes, stages
 from hw.array.fill import HALF_BITS, FillUnit
 from hw.array.interface import array_members, sum_bits
-from hw.array.planes import lane_numbers, tap_planes
+from hw.array.planes import LaneNumbers, TapPlanes
 from hw.params import ArrayParameters
 
 __all__ = ["SharedArray"]
@@ -55,6 +55,14 @@ class SharedArray(wiring.Component):
         super().__init__(array_members(parameters))
 
     @property
+    def _sum_shape(self) -> AdderShape:
+        p = self.parameters
+        c = p.channels
+        if p.antipodal:
+            return AdderShape((c, c, c, c), (0, 0, 0, 0), sum_bits(p))
+        return AdderShape((c, 0, 0, 0), (0, c, c, c), sum_bits(p))
+
+    @property
     def prepare_latency(self) -> int:
         """Cycles from the load of a pass's last channel to the first cycle for ``swap``."""
         return self.parameters.entries + FillUnit.latency - 2
@@ -62,9 +70,7 @@ class SharedArray(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from an index word to its sums."""
-        p = self.parameters
-        columns = [[2] * p.channels] + HALF_BITS * [[1 + p.antipodal] * p.channels]
-        return self.kernel_latency + stages(columns, sum_bits(p))
+        return self.kernel_latency + self._sum_shape.latency
 
     def elaborate(self, platform):
         m = Module()
@@ -81,9 +87,12 @@ class SharedArray(wiring.Component):
 
         bank = Signal()  # of the front tables
         m.d.sync += bank.eq(bank ^ self.swap)
-        taps = tap_planes(self.load.windows)
+        m.submodules.taps = taps = TapPlanes(p.pixels)
         low = Signal(p.pixels)  # of p, for a codeword of even parity
-        m.d.comb += low.eq(Mux(self.load.null, 0, ~reduce(xor, taps)))
+        m.d.comb += [
+            taps.windows.eq(self.load.windows),
+            low.eq(Mux(self.load.null, 0, ~taps.odd)),
+        ]
 
         units = [FillUnit(p) for _ in range(p.fill)]
         for f, unit in enumerate(units):
@@ -95,12 +104,12 @@ class SharedArray(wiring.Component):
                 unit.write_data.eq(self.codebook_write.data),
                 unit.valid.eq(self.load.valid & turn),
                 unit.channel.eq(self.load.channel),
-                unit.window.eq(Cat(taps)),
+                unit.window.eq(taps.planes),
                 unit.low.eq(low),
                 unit.null.eq(self.load.null),
             ]
 
-        columns = [[] for _ in range(1 + HALF_BITS)]
+        fronts, halves = [], []
         for j in range(p.channels):
             unit = units[j % p.fill]
             m.submodules[f"table{j}"] = table = Memory(
@@ -122,10 +131,21 @@ class SharedArray(wiring.Component):
                 m.d.sync += back.eq(low)
             with m.If(self.swap):
                 m.d.sync += front.eq(back)
-            sign = decoder.negated[j] if p.antipodal else None
-            columns[0].append(Plane(front, decoder.negated[j] if p.antipodal else decoder.odd[j]))
-            for place in range(HALF_BITS):
-                columns[1 + place].append(Plane(read.data.word_select(place, p.pixels), sign))
-        sums = add_planes(m, columns, sum_bits(p))
-        m.d.comb += self.sums.as_value().eq(lane_numbers(sums))
+            fronts.append(front)
+            halves.append(read.data)
+        m.submodules.adder = adder = PlaneAdder(p.pixels, self._sum_shape)
+        m.d.comb += [
+            adder.flipped_0.eq(Cat(fronts)),
+            adder.flips_0.eq(decoder.negated if p.antipodal else decoder.odd),
+        ]
+        m.submodules.lanes = lanes = LaneNumbers(p.pixels, unsigned(sum_bits(p)))
+        m.d.comb += [plane.eq(total) for plane, total in zip(lanes.planes, adder.sums, strict=True)]
+        m.d.comb += self.sums.eq(lanes.numbers)
+        for place in range(HALF_BITS):
+            planes = Cat(half.word_select(place, p.pixels) for half in halves)
+            if p.antipodal:
+                m.d.comb += getattr(adder, f"flipped_{place + 1}").eq(planes)
+                m.d.comb += getattr(adder, f"flips_{place + 1}").eq(decoder.negated)
+            else:
+                m.d.comb += getattr(adder, f"plain_{place + 1}").eq(planes)
         return m

@@ -1,0 +1,177 @@
+"""Chooses the array: the largest that fits the part, and why that one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hw.boards import Board
+from hw.compiler import compile_network
+from hw.cycles import total_cycles
+from hw.estimate import estimate, least_luts
+from hw.program import Program
+from hw.resources import Resources
+from model import bits
+from model.errors import CheckError, UserError
+from model.format import Network
+
+__all__ = ["MARGINS", "WORTHWHILE", "Choice", "choose", "lane_counts", "margins"]
+
+# Shares of the part that a design may be estimated at, LUTs apart: those are the board's own.
+MARGINS = {"lutram": 0.80, "ff": 0.80, "bram": 0.95}
+# A larger array has to save this share of the cycles to be worth its area.
+WORTHWHILE = 0.10
+MAX_PIXELS = 256
+CHANNELS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A compiled network, and one sentence that says why its array is what it is."""
+
+    program: Program
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    program: Program
+    cycles: int
+    needs: Resources
+
+    @property
+    def shape(self) -> str:
+        p = self.program.parameters
+        return f"{p.pixels} pixels x {p.channels} channels"
+
+
+def margins(board: Board) -> dict[str, float]:
+    """Shares of each resource that a chosen design may be estimated at."""
+    return {"lut": board.lut_limit} | MARGINS
+
+
+def lane_counts(network: Network) -> list[int]:
+    """Numbers of lanes that the network's maps fill: a width times a power of two.
+
+    At least the widest map's width, at most what its largest map has rows for.
+    """
+    widest = max(conv.width for conv in network.convs)
+    counts = set()
+    for conv in network.convs:
+        rows = 1
+        while True:
+            lanes = conv.width * rows
+            if widest <= lanes <= MAX_PIXELS:
+                counts.add(lanes)
+            if rows >= conv.height or lanes > MAX_PIXELS:
+                break
+            rows *= 2
+    return sorted(counts) or [widest]
+
+
+def choose(
+    network: Network,
+    board: Board,
+    *,
+    array: str | None,
+    pixels: int | None,
+    channels: int | None,
+    fill: int | None,
+) -> Choice:
+    """The program to build; what is not given is chosen (``fill`` by the compiler).
+
+    Raises UserError for parameters that are illegal or a network that the engine cannot run, and
+    CheckError where it is certain beforehand that the design cannot fit.
+    """
+    if array is None:
+        plain = max(conv.tau for conv in network.convs) == bits.TAPS
+        array = "direct" if plain else "shared"
+    if pixels is not None and channels is not None:
+        _refuse_certain_misfit(board, array, pixels, channels)
+        program = compile_network(
+            network, array=array, pixels=pixels, channels=channels, fill=fill
+        )
+        return Choice(program, "The array's size was given.")
+    candidates = list(_candidates(network, board, array, pixels, channels, fill))
+    return _best(candidates, board)
+
+
+def _refuse_certain_misfit(board: Board, array: str, pixels: int, channels: int) -> None:
+    needed, available = least_luts(board.family, array, pixels, channels), board.available["lut"]
+    if needed > available:
+        raise CheckError(
+            f"the design needs over {needed:,} lut and {board.part} has {available:,}: lower "
+            f"--pixels or --channels (now {pixels} pixels, {channels} channels)"
+        )
+
+
+def _candidates(
+    network: Network,
+    board: Board,
+    array: str,
+    pixels: int | None,
+    channels: int | None,
+    fill: int | None,
+) -> Iterator[_Candidate]:
+    """Every size that may be worth a look, compiled; raises UserError where none is legal."""
+    most_channels = max(conv.c_in for conv in network.convs)
+    refusal = None
+    found = False
+    for lanes in [pixels] if pixels else lane_counts(network):
+        for group in [channels] if channels else CHANNELS:
+            needless = channels is None and group >= 2 * most_channels
+            too_large = least_luts(board.family, array, lanes, group) > board.available["lut"]
+            if found and (needless or too_large):
+                continue
+            try:
+                program = compile_network(
+                    network, array=array, pixels=lanes, channels=group, fill=fill
+                )
+            except UserError as error:
+                refusal = error
+                continue
+            found = True
+            yield _Candidate(program, total_cycles(program), estimate(program, board.family))
+    if not found:
+        raise refusal
+
+
+def _share(needs: Resources, board: Board) -> tuple[float, str]:
+    """How full the part would be, as a share of what the margins allow; and of what."""
+    return max(
+        (getattr(needs, name) / (margin * board.available[name]), name)
+        for name, margin in margins(board).items()
+    )
+
+
+def _best(candidates: list[_Candidate], board: Board) -> Choice:
+    """The smallest of the fitting candidates that is nearly as fast as the fastest of them."""
+    fitting = [c for c in candidates if _share(c.needs, board)[0] <= 1]
+    if not fitting:
+        least = min(candidates, key=lambda c: _share(c.needs, board)[0])
+        share, name = _share(least.needs, board)
+        return Choice(
+            least.program,
+            f"Chose {least.shape}, the smallest array for this network, although it may not fit: "
+            f"estimated at {getattr(least.needs, name):,g} {name} of {board.available[name]:,}.",
+        )
+    fastest = min(c.cycles for c in fitting)
+    near = [c for c in fitting if c.cycles <= (1 + WORTHWHILE) * fastest]
+    best = min(near, key=lambda c: (c.needs.lut, c.cycles))
+    share = best.needs.lut / board.available["lut"]
+    reason = (
+        f"Chose {best.shape}: an estimated {best.needs.lut:,} of {board.available['lut']:,} LUTs "
+        f"({share:.0%}, limit {board.lut_limit:.0%}) and {best.cycles:,} cycles an image"
+    )
+    return Choice(best.program, f"{reason}; {_what_next(best, candidates, board)}.")
+
+
+def _what_next(best: _Candidate, candidates: list[_Candidate], board: Board) -> str:
+    """Why nothing larger was taken."""
+    faster = [c for c in candidates if c.cycles < (1 - WORTHWHILE) * best.cycles]
+    if not faster:
+        return f"no larger array would save {WORTHWHILE:.0%} of the cycles"
+    nearest = min(faster, key=lambda c: _share(c.needs, board)[0])
+    _, name = _share(nearest.needs, board)
+    return (
+        f"the next faster, {nearest.shape}, would take {getattr(nearest.needs, name):,g} {name} "
+        f"of {board.available[name]:,}, beyond the limit of {margins(board)[name]:.0%}"
+    )

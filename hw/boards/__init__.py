@@ -1,0 +1,17 @@
+"""The boards that a design can be built for, by name."""
+
+from hw.boards.arty_a7 import ARTY_A7
+from hw.boards.board import Board
+from hw.boards.ulx3s_85f import ULX3S_85F
+from model.errors import UserError
+
+__all__ = ["BOARDS", "Board", "find_board"]
+
+BOARDS = {board.name: board for board in (ARTY_A7, ULX3S_85F)}
+
+
+def find_board(name: str) -> Board:
+    """The board of that name; raises UserError that lists the known ones."""
+    if name not in BOARDS:
+        raise UserError(f"board {name!r} is not known; known boards: {', '.join(BOARDS)}")
+    return BOARDS[name]

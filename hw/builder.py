@@ -1,0 +1,177 @@
+"""The steps of a build, from a compiled network to a report."""
+
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import amaranth
+
+from hw.boards import Board
+from hw.boards.top import BoardTop
+from hw.buildreport import BuildReport, resource_table
+from hw.cycles import predict
+from hw.engine import Engine
+from hw.flow_ecp5 import pack, place_and_route
+from hw.netlist import DESIGN, elaborate, read_netlist, synthesise
+from hw.netlist_check import risky_cells
+from hw.pll import PllSettings
+from hw.program import Program
+from hw.progress import Progress, Stage
+from hw.resources import count_cells
+from hw.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
+from hw.top import BoardCore, reply_bytes
+
+__all__ = ["Request", "build", "tools_of"]
+
+NO_ROUTER = (
+    "Place and route for this family needs a tool that no Python package carries: nextpnr-xilinx "
+    "of openXC7, or AMD Vivado. With openXC7, in this folder: nextpnr-xilinx --chipdb "
+    "$CHIPDB/xc7a35tcsg324.bin --xdc {design}.xdc --json {design}.json --fasm {design}.fasm "
+    "--freq {clock:g} (without --freq it aims at 12 MHz and says nothing). With Vivado: read "
+    "{design}.v and {design}.xdc for part {part}."
+)
+BITS_PER_BYTE = 10
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build. ``settings`` are the PLL's, None where the oscillator is the clock.
+
+    ``model`` is what the user called the network, ``choice`` why its parameters are what they
+    are, ``command`` how the build was started.
+    """
+
+    board: Board
+    program: Program
+    model: str
+    choice: str
+    clock_mhz: Fraction
+    settings: PllSettings | None
+    baud: int
+    folder: Path
+    command: str
+
+    def core(self) -> BoardCore:
+        """The design without the board; raises ValueError for an impossible line speed."""
+        return BoardCore(
+            Engine(self.program),
+            image_bytes=self.program.image_bytes,
+            clock_hz=float(self.clock_mhz * 1_000_000),
+            baud=self.baud,
+        )
+
+
+def tools_of(board: Board) -> list[Tool]:
+    """The programs that a build for the board runs."""
+    return [YOSYS, NEXTPNR_ECP5, ECPPACK] if board.router_options else [YOSYS]
+
+
+class _Clock:
+    """Runs stages and keeps their times."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._started = time.monotonic()
+        self.stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[Stage]:
+        with self._progress.stage(title) as stage:
+            yield stage
+        self.stages[name] = round(stage.seconds, 1)
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self._started, 1)
+
+
+def build(request: Request, progress: Progress) -> BuildReport:
+    """Run all steps; the report is returned, not written.
+
+    A design that does not fit ends at the netlist, one that misses its clock is finished: both
+    are the caller's to refuse. Raises CheckError when a tool fails.
+    """
+    board, folder = request.board, request.folder
+    clock = _Clock(progress)
+    with clock.stage("tools", "tools") as stage:
+        versions = {tool.name: tool_version(tool, stage) for tool in tools_of(board)}
+    with clock.stage("elaborate", "elaborate (Amaranth)"):
+        elaborate(board, BoardTop(board, request.core(), request.settings), folder)
+    with clock.stage("synthesise", f"synthesise for {board.part} (Yosys)") as stage:
+        statistics = synthesise(board, folder, stage)
+        resources = resource_table(count_cells(statistics, board.family), board.available)
+    report = _report(request, resources, versions)
+    if board.family == "xc7":
+        with clock.stage("check", "check the netlist"):
+            report.notes += [f"Risky cells: {risk}" for risk in risky_cells(read_netlist(folder))]
+        report.notes.append(
+            NO_ROUTER.format(design=DESIGN, clock=report.clock_mhz, part=board.part)
+        )
+    if board.router_options and report.fits:
+        with clock.stage("route", f"place and route for {board.part} (nextpnr)") as stage:
+            timing = place_and_route(board, folder, report.clock_mhz, stage)
+        with clock.stage("pack", "bitstream (ecppack)") as stage:
+            bitstream = pack(folder, stage)
+        report.stage = "bitstream"
+        report.products.append(bitstream.name)
+        report.fmax_mhz, report.timing_met = round(timing.fmax_mhz, 2), timing.met
+    report.seconds, report.stage_seconds = clock.seconds, clock.stages
+    return report
+
+
+def _report(request: Request, resources: dict, versions: dict[str, str]) -> BuildReport:
+    """The report as far as it is known when the netlist is there."""
+    board, program = request.board, request.program
+    network, parameters = program.network, program.parameters
+    layers = predict(program)
+    cycles = sum(layer.cycles for layer in layers)
+    clock_mhz = float(request.clock_mhz)
+    line_bytes = max(program.image_bytes, reply_bytes(program.classes))
+    constraints = f"{DESIGN}.{'xdc' if board.family == 'xc7' else 'lpf'}"
+    return BuildReport(
+        board=board.name,
+        title=board.title,
+        family=board.family,
+        part=board.part,
+        stage="netlist",
+        tools=versions | {"amaranth": amaranth.__version__, "python": platform.python_version()},
+        command=request.command,
+        commit=_commit(),
+        model={
+            "name": network.name,
+            "file": request.model,
+            "image": list(network.image),
+            "stored_bits": network.stored_bits,
+        },
+        parameters=asdict(parameters) | {"baud": request.baud},
+        choice=request.choice,
+        resources=resources,
+        fits=all(row["used"] <= row["available"] for row in resources.values()),
+        clock_mhz=clock_mhz,
+        fmax_mhz=None,
+        timing_met=None,
+        cycles_per_image=cycles,
+        images_per_second=round(1e6 * clock_mhz / max(cycles, program.load_cycles), 1),
+        serial_images_per_second=round(request.baud / BITS_PER_BYTE / line_bytes, 1),
+        seconds=0.0,
+        stage_seconds={},
+        products=[f"{DESIGN}.v", f"{DESIGN}.json", constraints],
+        layers=[asdict(layer) for layer in layers],
+    )
+
+
+def _commit() -> str | None:
+    """The commit of this program, with "-dirty" behind it where files were changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        described = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()

@@ -1,0 +1,151 @@
+"""The build's report: ``report.json`` for programs, ``report.md`` for people."""
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hw.resources import Resources
+
+__all__ = ["BuildReport", "overfull", "remove_report", "resource_table", "write_report"]
+
+UNITS = {
+    "xc7": {"lut": "LUT6", "lutram": "LUTs used as RAM", "ff": "flip-flops",
+            "bram": "RAMB36", "dsp": "DSP48E1"},
+    "ecp5": {"lut": "LUT4", "lutram": "LUTs used as RAM", "ff": "flip-flops",
+             "bram": "DP16KD (18 kbit)", "dsp": "MULT18X18D"},
+}  # fmt: skip
+
+
+@dataclass
+class BuildReport:
+    """What a build made. The fields are the keys of ``report.json``.
+
+    ``stage`` is "netlist" or "bitstream"; ``fmax_mhz`` and ``timing_met`` are None at "netlist".
+    ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
+    ``clock_mhz``; ``serial_images_per_second`` is what the board's serial line lets through.
+    ``seconds`` is the whole run, ``stage_seconds`` its parts.
+    """
+
+    board: str
+    title: str
+    family: str
+    part: str
+    stage: str
+    tools: dict[str, str]
+    command: str
+    commit: str | None
+    model: dict[str, object]
+    parameters: dict[str, object]
+    choice: str
+    resources: dict[str, dict[str, float]]
+    fits: bool
+    clock_mhz: float
+    fmax_mhz: float | None
+    timing_met: bool | None
+    cycles_per_image: int
+    images_per_second: float
+    serial_images_per_second: float
+    seconds: float
+    stage_seconds: dict[str, float]
+    products: list[str]
+    layers: list[dict[str, object]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def resource_table(used: Resources, available: dict[str, int]) -> dict[str, dict[str, float]]:
+    """``{"lut": {"used", "available"}, ...}``."""
+    return {
+        name: {"used": getattr(used, name), "available": available[name]} for name in available
+    }
+
+
+def overfull(resources: dict[str, dict[str, float]]) -> list[str]:
+    """Names of the resources of which the design needs more than the part has."""
+    return [name for name, row in resources.items() if row["used"] > row["available"]]
+
+
+def remove_report(folder: Path) -> None:
+    """Remove the report of an earlier run."""
+    for name in ("report.json", "report.md"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_report(report: BuildReport, folder: Path) -> None:
+    """Write both files, each in one step: nobody ever sees half of one."""
+    _replace(folder / "report.md", to_markdown(report))
+    _replace(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as part:
+        try:
+            part.write(text)
+            part.flush()
+            os.chmod(part.name, 0o644)
+            os.replace(part.name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part.name)
+            raise
+
+
+def to_markdown(report: BuildReport) -> str:
+    """The report as a page."""
+    lines = [
+        f"# {report.model['name']} on {report.title} ({report.part})",
+        "",
+        f"`{report.command}`",
+        "",
+        f"Stage reached: **{report.stage}**. Files: "
+        + ", ".join(f"`{name}`" for name in report.products)
+        + ".",
+        "",
+        "| resource | used | available | share |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, row in report.resources.items():
+        unit = UNITS[report.family][name]
+        share = row["used"] / row["available"]
+        lines.append(f"| {unit} | {row['used']:,g} | {row['available']:,g} | {share:.1%} |")
+    lines += ["", *_pace(report), "", f"Parameters: {_items(report.parameters)}.", report.choice]
+    if report.layers:
+        lines += ["", "| layer | cycles | useful |", "|---|---:|---:|"]
+        for layer in report.layers:
+            share = layer["useful"] / layer["cycles"] if layer["cycles"] else 0
+            lines.append(f"| {layer['name']} | {layer['cycles']:,} | {share:.1%} |")
+    if report.notes:
+        lines += ["", "## Notes", "", *(f"- {note}" for note in report.notes)]
+    lines += [
+        "",
+        f"Tools: {_items(report.tools)}. Commit: {report.commit or 'none'}. "
+        f"{report.seconds:.0f} s ({_items(report.stage_seconds)}).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _pace(report: BuildReport) -> list[str]:
+    """Clock, timing and images per second."""
+    if report.fmax_mhz is None:
+        timing = "not known before place and route"
+    else:
+        verdict = "met" if report.timing_met else "**MISSED**"
+        timing = f"{report.fmax_mhz:.2f} MHz from the router: {verdict}"
+    return [
+        f"Clock {report.clock_mhz:g} MHz; highest clock {timing}.",
+        f"{report.cycles_per_image:,} cycles an image (predicted), so "
+        f"{report.images_per_second:,.0f} images/s from the engine; the serial line passes "
+        f"{report.serial_images_per_second:,.0f} images/s.",
+    ]
+
+
+def _items(values: dict) -> str:
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

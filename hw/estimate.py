@@ -1,0 +1,108 @@
+"""What an engine will take of a part, before synthesis: fitted to measured netlists.
+
+``hw/calibration.json`` holds the measurements and the command that made them. LUTs, LUTRAM and
+flip-flops of each family and array are fitted by least squares over a few numbers of the array's
+shape; block RAM follows from the shapes of the memories. Other networks and codebooks than the
+measured ones are extrapolation: that is what the margins of `hw.autosize` are for.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from hw.banks import BANKS
+from hw.program import Program
+from hw.resources import Resources
+from hw.top import FIFO_BYTES
+
+__all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
+
+CALIBRATION = Path(__file__).with_name("calibration.json")
+FITTED = ("lut", "lutram", "ff")
+MEASURED_ENTRIES = 16  # of a response table
+
+# Words by bits of one block with a read and a write port. What Yosys was seen to make of them: a
+# memory of no more than so many words or bits becomes LUTRAM (or logic, when it is only read).
+_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the unit itself
+_SMALL_WORDS = {"xc7": {"ram": 64, "rom": 64}, "ecp5": {"ram": 32, "rom": 64}}
+_SMALL_BITS = {"xc7": 2048, "ecp5": 2047}
+
+# LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up
+# 9 taps takes more inputs than that many LUTs have.
+_LEAST = {"xc7": {"direct": 4, "shared": 3}, "ecp5": {"direct": 6, "shared": 4}}
+
+
+def shape_terms(program: Program) -> list[float]:
+    """What cells are proportional to: once, a lane, a channel, a kernel application, a filler."""
+    p = program.parameters
+    tables = max(1.0, p.entries / MEASURED_ENTRIES) if p.fill else 1.0
+    return [
+        1.0,
+        float(p.pixels),
+        p.kernel_applications * tables,
+        float(p.pixels * p.fill if p.fill else p.channels),
+    ]
+
+
+def memories(program: Program) -> list[tuple[str, int, int]]:
+    """The engine's larger memories: "ram" or "rom", bits a word, words."""
+    p, sizes = program.parameters, program.sizes
+    banks = [
+        ("ram", p.pixels, 2 * sizes.input_words),
+        ("ram", p.pixels, sizes.activation_words),
+    ] * BANKS
+    return [
+        *banks,
+        ("rom", p.channels * p.tau, sizes.index_words),
+        ("rom", sizes.sum_bits + 2, sizes.threshold_words),
+        ("rom", 8 * program.classes, sizes.head_words),
+        ("ram", sizes.sum_bits * p.pixels, sizes.partial_sums),
+        ("ram", p.pixels, sizes.pool_words),
+        ("ram", 8, FIFO_BYTES),
+    ]
+
+
+def block_rams(program: Program, family: str) -> float:
+    """Block RAMs, in the unit of the family (RAMB36, DP16KD)."""
+    return _BLOCK[family] * sum(
+        min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
+        for kind, width, words in memories(program)
+        if words > _SMALL_WORDS[family][kind] and width * words > _SMALL_BITS[family]
+    )
+
+
+@cache
+def _fit(family: str, array: str) -> dict[str, np.ndarray]:
+    """Cells per term of `shape_terms`, for each of `FITTED`.
+
+    Relative errors are what is made small, so that a small design counts as much as a large one.
+    """
+    measured_rows = json.loads(CALIBRATION.read_text("utf-8"))["rows"]
+    in_family = [row for row in measured_rows if row["family"] == family]
+    # An array that was not measured on this family is taken for the other one.
+    rows = [row for row in in_family if row["array"] == array] or in_family
+    terms = np.array([row["terms"] for row in rows])
+    fits = {}
+    for name in FITTED:
+        measured = np.array([row["resources"][name] for row in rows], float)
+        weight = 1 / np.maximum(measured, 1)
+        fits[name] = np.linalg.lstsq(terms * weight[:, None], measured * weight, rcond=None)[0]
+    return fits
+
+
+def estimate(program: Program, family: str) -> Resources:
+    """Resources of the whole board design; no DSP is ever counted."""
+    fits = _fit(family, program.parameters.array)
+    terms: Sequence[float] = shape_terms(program)
+    counts = {name: max(round(float(fits[name] @ terms)), 0) for name in FITTED}
+    return Resources(**counts, bram=block_rams(program, family), dsp=0)
+
+
+def least_luts(family: str, array: str, pixels: int, channels: int) -> int:
+    """LUTs that the array alone certainly needs."""
+    return _LEAST[family][array] * pixels * channels

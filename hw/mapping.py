@@ -1,0 +1,41 @@
+"""Yosys commands that map a design to a family's cells, the same for units and whole boards."""
+
+__all__ = ["mapping"]
+
+# What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL.
+_XC7 = "synth_xilinx -flatten -arch xc7 -nosrl -nodsp"
+
+# Yosys' own costs of LUTs with one to six inputs (1, 2, 3, 3, 3, 5) hope that two small ones will
+# share a LUT6. They tear a compressor of six inputs into LUT5 and LUT2 and take a quarter more LUTs
+# for an array. Here a LUT is a LUT.
+_LUT_COSTS = "1,1,1,1,1,1"
+
+
+def mapping(family: str, top: str, *, ports: bool = True) -> str:
+    """Commands for a design that has been read, to its flattened netlist.
+
+    Parameters
+    ----------
+    family : "xc7" or "ecp5".
+    top : the top module.
+    ports : whether pins and clocks get their buffers (a unit measured on its own has none).
+    """
+    # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
+    clean = f"hierarchy -top {top}; proc; flatten; opt_clean -purge"
+    if family == "ecp5":
+        return f"{clean}; synth_ecp5 -top {top}"
+    xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"
+    return "; ".join(
+        [
+            clean,
+            f"{xc7} -run begin:map_luts",
+            "opt_expr -mux_undef -noclkinv",
+            f"abc9 -luts {_LUT_COSTS}",
+            "clean",
+            "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+            "xilinx_dffopt",
+            "opt_lut_ins -tech xilinx",
+            f"{xc7} -run finalize:",
+            "delete t:$scopeinfo",
+        ]
+    )

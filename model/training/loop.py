@@ -1,0 +1,178 @@
+"""The training loop.
+
+The order of the images and their augmentation follow from (seed, epoch, step) alone, so a run
+that goes on from a checkpoint meets the same batches as one that never stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.datasets import Dataset
+from model.layers import SubBitConv2d
+from model.training import checkpoint
+from model.training.augment import augment
+from model.training.config import TrainConfig
+from model.training.files import JsonLines
+from model.training.progress import Progress
+from model.verify import predict
+
+__all__ = ["Trainer", "codebook_groups"]
+
+RISE = 0.15  # share of the steps in which the rate climbs to its peak
+
+
+def codebook_groups(net: nn.Module, codebook_rate: float) -> list[dict]:
+    """Parameter groups for an optimiser: learnt codebooks run at ``codebook_rate`` times."""
+    books, others = [], []
+    for name, parameter in net.named_parameters():
+        (books if name.endswith("codebook.real") else others).append(parameter)
+    groups = [{"params": others, "times": 1.0}]
+    return groups + ([{"params": books, "times": codebook_rate}] if books else [])
+
+
+class Trainer:
+    """A run: network, optimiser, and how far it has come. `state` and `restore` are exact."""
+
+    def __init__(self, config: TrainConfig, net: nn.Module, train: Dataset, test: Dataset):
+        self.config, self.net = config, net
+        self.images = torch.from_numpy(train.images)
+        self.labels = torch.from_numpy(train.labels)
+        self.test_images = torch.from_numpy(test.images)
+        self.test_labels = torch.from_numpy(test.labels)
+        groups = codebook_groups(net, config.codebook_rate)
+        self.optimiser = torch.optim.Adam(groups, lr=config.rate)
+        self.steps = len(self.images) // config.batch  # an epoch; a last, smaller batch is left out
+        self.epoch = self.step = 0  # whole epochs done; steps done in the one under way
+        self.loss_sum, self.correct = 0.0, 0
+        self.seconds = 0.0
+
+    @property
+    def total(self) -> int:
+        """Training steps of the whole run."""
+        return self.config.epochs * self.steps
+
+    @property
+    def done(self) -> int:
+        """Training steps taken."""
+        return self.epoch * self.steps + self.step
+
+    def state(self) -> dict:
+        """All that the rest of the run depends on."""
+        return {
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": torch.get_rng_state(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "loss_sum": self.loss_sum,
+            "correct": self.correct,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go back to a `state`."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["generator"])
+        for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
+            setattr(self, name, state[name])
+
+    def run(
+        self,
+        folder: Path,
+        lines: JsonLines,
+        progress: Progress,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Train to the end, or until ``stop`` says so; True when the end was reached.
+
+        A checkpoint is written after each epoch and on stopping.
+        """
+        begun = time.monotonic() - self.seconds
+        self.net.train()
+        while self.epoch < self.config.epochs:
+            order = torch.randperm(len(self.images), generator=self._generator(self.epoch))
+            while self.step < self.steps:
+                if stop():
+                    self.seconds = time.monotonic() - begun
+                    checkpoint.write(folder, self.config, self.state())
+                    return False
+                self._train(order[self.step * self.config.batch :][: self.config.batch])
+                seen = self.step * self.config.batch
+                loss, accuracy = self.loss_sum / self.step, self.correct / seen
+                progress.step(self.done, self.epoch + 1, loss, accuracy)
+            test_accuracy = self.evaluate(progress)
+            self.epoch, self.step = self.epoch + 1, 0
+            self.loss_sum, self.correct = 0.0, 0
+            self.seconds = time.monotonic() - begun
+            record = {
+                "epoch": self.epoch,
+                "epochs": self.config.epochs,
+                "step": self.done,
+                "loss": loss,
+                "train_accuracy": accuracy,
+                "test_accuracy": test_accuracy,
+                "rate": self.rate(self.done - 1),
+                "seconds": round(self.seconds, 3),
+            }
+            lines.add(record)
+            progress.epoch(record, self.epoch == self.config.epochs)
+            checkpoint.write(folder, self.config, self.state())
+        return True
+
+    def rate(self, done: int) -> float:
+        """Learning rate after ``done`` steps: a rise, then half a cosine down to 0."""
+        share = done / self.total
+        if share < RISE:
+            return self.config.rate * share / RISE
+        return self.config.rate * (1 + math.cos(math.pi * (share - RISE) / (1 - RISE))) / 2
+
+    def evaluate(self, progress: Progress) -> float:
+        """Accuracy on the test images."""
+        classes = predict(self.net, self.test_images, lambda: progress.note("evaluating"))
+        return float((classes == self.test_labels).double().mean())
+
+    def _generator(self, epoch: int, step: int = -1) -> torch.Generator:
+        """A generator of its own for each epoch and each step."""
+        key = (self.config.seed * 100_003 + epoch) * 1_000_003 + step + 1
+        return torch.Generator().manual_seed(key % (1 << 63))
+
+    def _settle(self) -> None:
+        """Late in the run, normalise by the running statistics and leave them alone.
+
+        Much of an image is plain background: one value of the sums holds half of a map. Where it
+        lies on a threshold, the noise of a batch's own statistics decides half of the map anew in
+        every step; the network learns to live with that, and fails with fixed thresholds
+        (MNIST: 97 % by the statistics of batches, 53 % by running ones). So the last part of the
+        training has the thresholds that the export will have.
+        """
+        settled = self.done >= self.config.settle * self.total
+        for module in self.net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.train(not settled)
+
+    def _train(self, chosen: Tensor) -> None:
+        """One step on the images of these numbers."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(self.done) * group["times"]
+        self._settle()
+        generator = self._generator(self.epoch, self.step)
+        images = augment(self.images[chosen], self.config.shift, self.config.flip, generator)
+        labels = self.labels[chosen]
+        scores = self.net(images)
+        loss = functional.cross_entropy(scores, labels, label_smoothing=self.config.smoothing)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        for module in self.net.modules():
+            if isinstance(module, SubBitConv2d):
+                module.clip()
+        self.loss_sum += loss.item()
+        self.correct += int((scores.argmax(1) == labels).sum())
+        self.step += 1

@@ -1,0 +1,1 @@
+"""Compiled simulation: the same RTL, translated by Verilator and a C++ compiler."""

@@ -1,0 +1,234 @@
+// Drives a Verilated engine from memory: feeds images, takes results, records what the probe shows.
+//
+// The same observations as sim/watcher.py and sim/cycles.py, at the speed of the model. Called
+// through ctypes by sim/compiled/simulator.py, which owns all buffers.
+
+#include "Vtop.h"
+#include "verilated.h"
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+enum Status { RUNNING = 0, DONE = 1, HUNG = 2, BAD_WORD = 3, TWICE = 4, WITHDRAWN = 5, MISSING = 6 };
+enum Phase { IDLE = 0, FILL = 1, USEFUL = 2, STALL = 3, DRAIN = 4, PHASES = 8 };
+
+// A port of up to 64 bits is an integer, a wider one an array of 32-bit words.
+template <typename T> void copy_words(const T& port, uint32_t* to, int words) {
+    uint64_t value = port;
+    for (int word = 0; word < words; ++word) {
+        to[word] = static_cast<uint32_t>(value >> (32 * word));
+    }
+}
+template <std::size_t N> void copy_words(const VlWide<N>& port, uint32_t* to, int words) {
+    for (int word = 0; word < words; ++word) to[word] = port[word];
+}
+
+// xorshift64*: the same numbers as sim/stalls.py.
+struct Random {
+    uint64_t state;
+    uint32_t next() {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        return static_cast<uint32_t>((state * 0x2545F4914F6CDD1DULL) >> 32);
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+// Shapes and buffers, filled in by Python; mirrored by a ctypes.Structure.
+struct Job {
+    // what to simulate
+    const uint8_t* bytes;    // all images
+    uint64_t byte_count;
+    uint64_t image_count;
+    uint64_t patience;       // cycles without a sign of life that count as a hang
+    uint32_t tensors;        // planes, then each convolution's activations
+    uint32_t layers;         // convolutions and head
+    uint32_t word_words;     // 32-bit words of an activation word
+    uint32_t classes;
+    const uint32_t* tiles;     // [tensors]
+    const uint32_t* channels;  // [tensors]
+    const uint64_t* offsets;   // [tensors], of a tensor in an image's record, in 32-bit words
+    uint64_t record_words;     // of an image
+    // ring of `ring` images
+    uint64_t ring;
+    uint32_t* records;  // [ring][record_words]
+    int32_t* scores;    // [ring][classes]
+    uint32_t* labels;   // [ring]
+    uint32_t* cycles;   // [ring][layers][PHASES]
+    uint64_t* starts;   // [ring], cycle in which computing began
+    uint64_t* results;  // [ring], cycle in which the result was taken
+    // state
+    uint64_t cycle;
+    uint64_t fed;
+    uint64_t taken;    // results
+    uint64_t begun;    // images whose computing began
+    uint64_t quiet;
+    uint64_t* written;  // [tensors], words written so far over all images
+    uint8_t* seen;      // [ring][record_words / word_words], a word of this image was written
+    // stalls: probability in 2^-32, longest pause
+    uint32_t pause;
+    uint32_t longest;
+    uint64_t feed_state;
+    uint64_t accept_state;
+    uint32_t feed_wait;
+    uint32_t accept_wait;
+    // where it went wrong
+    uint32_t bad_tensor;
+    uint32_t bad_tile;
+    uint32_t bad_channel;
+    uint32_t last_layer;
+    uint32_t last_phase;
+};
+
+struct Simulation {
+    VerilatedContext context;
+    Vtop top{&context};
+    uint32_t scores[256] = {};
+    uint32_t held_label = 0;
+    bool waiting = false;
+};
+
+Simulation* simulation_new() {
+    auto* simulation = new Simulation;
+    Vtop& top = simulation->top;
+    top.rst = 0;
+    top.clk = 0;
+    top.i_valid = 0;
+    top.o_ready = 0;
+    top.eval();
+    return simulation;
+}
+
+void simulation_delete(Simulation* simulation) { delete simulation; }
+
+static int record_word(Job& job, uint32_t tensor, uint32_t tile, uint32_t channel,
+                       const uint32_t* word) {
+    job.bad_tensor = tensor;
+    job.bad_tile = tile;
+    job.bad_channel = channel;
+    if (tensor >= job.tensors || tile >= job.tiles[tensor] || channel >= job.channels[tensor]) {
+        return BAD_WORD;
+    }
+    const uint64_t size = uint64_t(job.tiles[tensor]) * job.channels[tensor];
+    const uint64_t place = job.written[tensor] / size % job.ring;
+    const uint64_t at = job.offsets[tensor] + (uint64_t(tile) * job.channels[tensor] + channel) *
+                                                  job.word_words;
+    uint8_t& seen = job.seen[place * (job.record_words / job.word_words) + at / job.word_words];
+    if (seen) return TWICE;
+    seen = 1;
+    std::memcpy(job.records + place * job.record_words + at, word, 4 * job.word_words);
+    ++job.written[tensor];
+    return RUNNING;
+}
+
+static void count_phase(Job& job, uint32_t layer, uint32_t phase, bool head_busy) {
+    if (phase != IDLE) {
+        const bool restarts = layer == job.last_layer && job.last_phase == DRAIN && phase != DRAIN;
+        if (layer < job.last_layer || restarts) {
+            const uint64_t place = job.begun++ % job.ring;
+            std::memset(job.cycles + place * job.layers * PHASES, 0, 4 * job.layers * PHASES);
+            job.starts[place] = job.cycle;
+        }
+        const uint64_t place = (job.begun - 1) % job.ring;
+        ++job.cycles[(place * job.layers + layer) * PHASES + phase];
+        job.last_layer = layer;
+        job.last_phase = phase;
+    }
+    if (head_busy) {
+        const bool drained = job.last_layer == job.layers - 2 && job.last_phase == DRAIN;
+        const uint64_t place = (job.begun - (drained ? 1 : 2)) % job.ring;
+        ++job.cycles[(place * job.layers + job.layers - 1) * PHASES + DRAIN];
+    }
+}
+
+// Runs until `until` results are out, or for `limit` cycles, or until something is wrong.
+int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uint64_t limit) {
+    Vtop& top = simulation->top;
+    Job& job = *job_pointer;
+    Random feed{job.feed_state}, accept{job.accept_state};
+    uint32_t word[32];
+    int status = RUNNING;
+    for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
+        if (job.feed_wait) --job.feed_wait;
+        if (job.accept_wait) --job.accept_wait;
+        top.i_valid = job.fed < job.byte_count && !job.feed_wait;
+        top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
+        top.o_ready = !job.accept_wait;
+        top.clk = 0;
+        top.eval();
+
+        count_phase(job, top.layer, top.phase, top.head_busy);
+        const bool taken = top.i_valid && top.i_ready;
+        bool alive = taken;
+        if (top.plane_valid) {
+            alive = true;
+            copy_words(top.plane_data, word, job.word_words);
+            status = record_word(job, 0, top.plane_tile, top.plane_channel, word);
+        }
+        if (top.write_valid && status == RUNNING) {
+            alive = true;
+            copy_words(top.write_data, word, job.word_words);
+            status = record_word(job, 1 + top.write_layer, top.write_tile, top.write_channel, word);
+        }
+        if (simulation->waiting && !top.o_valid) status = WITHDRAWN;
+        if (top.o_valid && status == RUNNING) {
+            uint32_t scores[256];
+            copy_words(top.o_scores, scores, job.classes);
+            if (simulation->waiting &&
+                (std::memcmp(scores, simulation->scores, 4 * job.classes) != 0 ||
+                 top.o_label != simulation->held_label)) {
+                status = WITHDRAWN;
+            }
+            std::memcpy(simulation->scores, scores, 4 * job.classes);
+            simulation->held_label = top.o_label;
+            simulation->waiting = !top.o_ready;
+            if (top.o_ready) {
+                const uint64_t place = job.taken % job.ring;
+                std::memcpy(job.scores + place * job.classes, scores, 4 * job.classes);
+                job.labels[place] = top.o_label;
+                job.results[place] = job.cycle;
+                ++job.taken;
+                for (uint32_t tensor = 0; tensor < job.tensors; ++tensor) {
+                    const uint64_t size = uint64_t(job.tiles[tensor]) * job.channels[tensor];
+                    if (job.written[tensor] < job.taken * size) {
+                        job.bad_tensor = tensor;
+                        status = MISSING;
+                    }
+                }
+                if (job.pause && accept.next() < job.pause) {
+                    job.accept_wait = 1 + accept.next() % job.longest;
+                }
+            }
+        }
+        if (taken) {
+            ++job.fed;
+            if (job.pause && feed.next() < job.pause) {
+                job.feed_wait = 1 + feed.next() % job.longest;
+            }
+        }
+        const bool waits = job.fed < job.byte_count && top.i_ready && !top.i_valid;
+        if (alive) {
+            job.quiet = 0;
+        } else if (!top.o_valid && !waits && ++job.quiet > job.patience) {
+            status = HUNG;
+        }
+        ++job.cycle;
+        const bool idle = top.phase == IDLE;
+        top.clk = 1;
+        top.eval();
+        if (status == RUNNING && job.taken >= until && (until < job.image_count || idle)) {
+            status = DONE;
+        }
+    }
+    job.feed_state = feed.state;
+    job.accept_state = accept.state;
+    return status;
+}
+
+}  // extern "C"

@@ -1,0 +1,55 @@
+"""The engine with flat ports of plain names, as the C++ side knows them."""
+
+from amaranth.hdl import Elaboratable, Module, Signal, Value, signed
+from amaranth.lib import data
+
+from hw.engine import Engine
+
+__all__ = ["SCORE_BITS", "SimulationTop"]
+
+SCORE_BITS = 32
+
+
+class SimulationTop(Elaboratable):
+    """Wraps an engine; ``ports`` are those of `harness.cpp`.
+
+    Inputs ``i_valid``, ``i_payload``, ``o_ready``; outputs ``i_ready``, ``o_valid``, ``o_label``,
+    ``o_scores`` (class k, sign extended, at bit 32 * k) and every member of the probe.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        classes = len(engine.o.payload.scores)
+        self.i_valid = Signal()
+        self.i_ready = Signal()
+        self.i_payload = Signal(8)
+        self.o_valid = Signal()
+        self.o_ready = Signal()
+        self.o_label = Signal(8)
+        self.o_scores = Signal(data.ArrayLayout(signed(SCORE_BITS), classes))
+        self.probed = {
+            name: Signal(Value.cast(getattr(engine.probe, name)).shape(), name=name)
+            for name in engine.probe.signature.members
+        }
+
+    @property
+    def ports(self) -> list[Value]:
+        own = (self.i_valid, self.i_ready, self.i_payload, self.o_valid, self.o_ready, self.o_label)
+        return [*own, Value.cast(self.o_scores), *self.probed.values()]
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.engine = engine = self.engine
+        m.d.comb += [
+            engine.i.valid.eq(self.i_valid),
+            engine.i.payload.eq(self.i_payload),
+            self.i_ready.eq(engine.i.ready),
+            self.o_valid.eq(engine.o.valid),
+            engine.o.ready.eq(self.o_ready),
+            self.o_label.eq(engine.o.payload.label),
+        ]
+        for place in range(len(self.o_scores)):
+            m.d.comb += self.o_scores[place].eq(engine.o.payload.scores[place])
+        for name, signal in self.probed.items():
+            m.d.comb += signal.eq(Value.cast(getattr(engine.probe, name)))
+        return m

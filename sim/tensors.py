@@ -1,0 +1,35 @@
+"""Saves the tensors of a simulation beside the golden model's, for a closer look."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from model import golden
+from model.format import Network
+from sim.watcher import Recording
+
+__all__ = ["save_tensors"]
+
+
+def save_tensors(network: Network, images: np.ndarray, recording: Recording, path: Path) -> None:
+    """Write ``rtl.NAME`` and ``golden.NAME`` arrays, images first, to a compressed npz file.
+
+    NAME is ``input``, a convolution's name, ``scores`` or ``class``; ``images`` holds the input.
+    """
+    expected = golden.trace(network, images)
+    names = ("input", *(conv.name for conv in network.convs), "scores", "class")
+    want = (expected.planes, *expected.activations, expected.scores, expected.classes)
+    found = zip(
+        *((t.planes, *t.activations, t.scores, t.label) for t in recording.images), strict=True
+    )
+    arrays = {"images": images}
+    for name, golden_tensor, rtl_tensors in zip(names, want, found, strict=True):
+        arrays[f"golden.{name}"] = golden_tensor
+        arrays[f"rtl.{name}"] = np.stack(rtl_tensors)
+    part = path.with_name(f".{path.name}.part.npz")
+    try:
+        np.savez_compressed(part, **arrays)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,215 @@
+"""Whole networks through the engine: every tensor, every layer's cycles, in every corner.
+
+More random networks than the default: pytest sim/test_engine.py --networks 500 --seed 7
+"""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.compiler import compile_network
+from model import golden
+from model.errors import UserError
+from sim.harness import Stalls
+from sim.synthetic import random_case, random_images, random_network
+from sim.verify import verify
+
+BOTH = pytest.mark.parametrize("array", ["direct", "shared"])
+
+
+def run(network, images, stalls=None, **shape):
+    """Simulate, and fail with the first difference; returns the recording."""
+    verdict = verify(compile_network(network, **shape), images, stalls=stalls)
+    assert verdict.problem is None, f"{verdict.problem} ({shape})"
+    return verdict.recording
+
+
+def with_layers(network, change):
+    """The network with each convolution replaced by ``change(conv)``."""
+    convs = tuple(change(conv) for conv in network.convs)
+    return replace(network, layers=(*convs, network.head))
+
+
+@BOTH
+@pytest.mark.parametrize("tau", [3, 4, 5, 6])
+@pytest.mark.parametrize("antipodal", [True, False], ids=["antipodal", "general"])
+def test_codebooks(seed, array, tau, antipodal):
+    network = random_network(seed, tau=tau, antipodal=antipodal, image=(1, 8, 6))
+    run(network, random_images(seed, network, 3), array=array, pixels=16, channels=4)
+
+
+def test_plain_kernels(seed):
+    network = random_network(seed, tau=9, image=(1, 8, 6))
+    run(network, random_images(seed, network, 3), array="direct", pixels=16, channels=4)
+    with pytest.raises(UserError, match="--array direct"):
+        compile_network(network, array="shared")
+
+
+@BOTH
+def test_layers_with_different_codebooks(seed, array):
+    taus, books = (3, 6, 4), (True, False, True)
+    network = random_network(
+        seed, channels=(5, 6, 7), pools=("none",) * 3, tau=taus, antipodal=books, image=(1, 5, 4)
+    )
+    images = random_images(seed, network, 2)
+    run(network, images, array=array, pixels=12, channels=3)
+    network = random_network(
+        seed, channels=(5, 6, 7), pools=("none",) * 3, tau=taus, image=(1, 5, 4)
+    )
+    run(network, images, array=array, pixels=12, channels=3)
+
+
+SHAPES = [
+    pytest.param(6, 1, 1, id="one row a tile, one channel"),
+    pytest.param(7, 5, 5, id="nothing divides"),
+    pytest.param(13, 4, 2, id="two rows a tile, one idle lane"),
+    pytest.param(25, 6, 3, id="four rows a tile"),
+    pytest.param(64, 8, 1, id="more lanes than pixels"),
+    pytest.param(8, 32, 4, id="more channels than the network has"),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(("pixels", "channels", "fill"), SHAPES)
+def test_shapes(seed, array, pixels, channels, fill):
+    network = random_network(
+        seed, image=(1, 9, 6), levels=5, channels=(7, 11), pools=("max2", "none"), tau=3
+    )
+    images = random_images(seed, network, 2)
+    fill = fill if array == "shared" else None
+    run(network, images, array=array, pixels=pixels, channels=channels, fill=fill)
+
+
+UGLY = {
+    "1x1 map": {"image": (1, 1, 1)},
+    "1x1 map after pooling": {"image": (1, 2, 3), "pools": ("max2", "none")},
+    "one row": {"image": (2, 1, 7)},
+    "one column": {"image": (1, 7, 1)},
+    "two rows": {"image": (1, 2, 6), "pools": ("none", "max2")},
+    "two columns": {"image": (1, 6, 2), "pools": ("none", "max2")},
+    "odd maps pooled": {"image": (1, 7, 9), "pools": ("max2", "max2")},
+    "single channels": {"levels": 1, "channels": (1, 1), "image": (1, 4, 5)},
+    "single class": {"classes": 1, "image": (1, 3, 3)},
+    "fewer outputs than the pipeline is long": {"channels": (2, 1), "image": (1, 5, 5)},
+    "a single layer": {"channels": (5,), "pools": ("max2",), "image": (1, 6, 6)},
+    "five layers": {"channels": (3,) * 5, "pools": ("none",) * 5, "image": (1, 4, 4)},
+    "three colours": {"image": (3, 5, 4), "levels": 2},
+    "always and never": {"extreme": 1.0, "image": (1, 5, 5)},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("options", UGLY.values(), ids=UGLY)
+def test_ugly_sizes(seed, array, options):
+    options = {"channels": (4, 5), "pools": ("none", "none"), "tau": 3} | options
+    network = random_network(seed, **options)
+    images = random_images(seed, network, 3)
+    run(network, images, array=array, pixels=9, channels=3)
+
+
+@BOTH
+def test_same_inputs_everywhere(seed, array):
+    """Flat images, flat codebooks: every window and every kernel the same, sums at their ends."""
+    network = random_network(seed, image=(1, 5, 5), channels=(3, 4), pools=("none", "none"))
+    for entry in (0, 16):  # one codeword and its negation
+        same = with_layers(
+            network, lambda conv, entry=entry: replace(conv, indices=conv.indices * 0 + entry)
+        )
+        flat = np.repeat(np.array([0, 255, 7], np.uint8), 25).reshape(3, 1, 5, 5)
+        run(same, flat, array=array, pixels=10, channels=4)
+
+
+@BOTH
+@pytest.mark.parametrize("flip", [False, True])
+def test_thresholds_met_exactly(seed, array, flip):
+    """Each channel's threshold is a sum that occurs, or one more: >= must not become >."""
+    network = random_network(seed, image=(1, 6, 6), channels=(8,), pools=("none",))
+    images = random_images(seed, network, 3)
+    planes = golden.encode(network, images)
+    sums = golden.accumulate(network.convs[0], planes)[2]
+    rng = np.random.default_rng(seed)
+    occurring = sums.reshape(8, -1)[np.arange(8), rng.integers(0, 36, 8)]
+    thresholds = (occurring + np.arange(8) % 2).astype(np.int32)
+    network = with_layers(
+        network, lambda conv: replace(conv, thresholds=thresholds, flips=np.full(8, flip))
+    )
+    run(network, images, array=array, pixels=12, channels=2)
+
+
+@BOTH
+def test_equal_scores_answer_the_lowest_class(seed, array):
+    network = random_network(seed, image=(1, 3, 3), channels=(3,), pools=("none",), classes=5)
+    head = network.head
+    tied = replace(head, weight=head.weight * 0, bias=np.array([-7, 3, 3, 1, 3], np.int32))
+    network = replace(network, layers=(*network.convs, tied))
+    recording = run(network, random_images(seed, network, 2), array=array, pixels=9, channels=3)
+    assert [tensors.label for tensors in recording.images] == [1, 1]
+
+
+@BOTH
+def test_largest_scores(seed, array):
+    """Weights and counts at their ends: no score may overflow."""
+    network = random_network(seed, image=(1, 6, 6), channels=(6,), pools=("none",), classes=4)
+    # Thresholds nobody misses: every activation +1, or (flipped) -1.
+    network = with_layers(
+        network,
+        lambda conv: replace(conv, thresholds=conv.thresholds * 0 - 9 * conv.c_in,
+                             flips=np.arange(6) % 2 == 1),
+    )  # fmt: skip
+    signs = np.where(np.arange(6) % 2 == 1, -1, 1)
+    weight = np.stack([127 * signs, -127 * signs, -128 + 0 * signs, -128 * signs])
+    weight = np.clip(weight, -128, 127).astype(np.int8)
+    bias = np.array([2000, -2000, 0, -1], np.int32)
+    head = replace(network.head, weight=weight, bias=bias)
+    network = replace(network, layers=(*network.convs, head))
+    run(network, random_images(seed, network, 2), array=array, pixels=12, channels=3)
+
+
+@BOTH
+@pytest.mark.parametrize("pause", [0.05, 0.4])
+def test_stalls_at_both_ends(seed, array, pause):
+    network = random_network(seed, image=(1, 6, 5), channels=(4, 3), tau=4)
+    images = random_images(seed, network, 6)
+    shape = {"array": array, "pixels": 10, "channels": 3}
+    plain = run(network, images, **shape)
+    slow = run(network, images, stalls=Stalls(seed, pause=pause, longest=60), **shape)
+    assert slow.cycles == plain.cycles
+    assert slow.total > plain.total
+
+
+@BOTH
+def test_results_blocked_for_long(seed, array):
+    """Nobody takes the results while many images wait: none is lost, none is torn."""
+    network = random_network(seed, image=(1, 4, 4), channels=(3, 3), pools=("none",) * 2, tau=3)
+    images = random_images(seed, network, 6)
+    run(network, images, array=array, pixels=8, channels=3, stalls=Stalls(seed, block=5000))
+
+
+@BOTH
+def test_images_follow_each_other_evenly(seed, array):
+    """Loading overlaps computing: in steady state a result every so many cycles, the same
+    number each time, and no more than the slower one of computing and loading takes."""
+    network = random_network(seed, image=(1, 8, 8), channels=(12, 12))
+    images = random_images(seed, network, 6)
+    program = compile_network(network, array=array, pixels=16, channels=3)
+    verdict = verify(program, images)
+    assert verdict.problem is None
+    steady = set(verdict.recording.intervals[1:])
+    assert len(steady) == 1
+    computing = sum(row.cycles for row in verdict.predicted)
+    assert steady.pop() <= max(computing, program.load_cycles) + 8
+
+
+def pytest_generate_tests(metafunc):
+    if "number" in metafunc.fixturenames:
+        metafunc.parametrize("number", range(metafunc.config.getoption("--networks")))
+
+
+def test_random_networks(seed, number):
+    case = random_case(1000 * seed + number)
+    print(case)
+    rng = random.Random(1000 * seed + number)
+    stalls = Stalls(seed, pause=rng.choice([0.01, 0.2])) if rng.random() < 0.3 else None
+    run(case.network, case.images, stalls=stalls, **case.shape)

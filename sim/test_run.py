@@ -1,0 +1,163 @@
+"""The command ``python -m sim.run`` as a user meets it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import datasets, golden
+from model import format as exported
+from model.errors import CheckError, UserError
+from sim import run as command
+from sim.synthetic import random_network
+
+ROOT = Path(__file__).parent.parent
+SMALL = ("--pixels", "16", "--channels", "4")
+
+
+@pytest.fixture
+def model(seed, tmp_path):
+    """A tiny untrained network for 8x8 digits, exported."""
+    network = random_network(seed, channels=(4, 6), tau=3)
+    network = replace(network, provenance={"dataset": "digits"})
+    exported.save(network, tmp_path / "tiny.safetensors")
+    return tmp_path / "tiny.safetensors"
+
+
+def run(model, tmp_path, *options):
+    command.main(["--model", str(model), "--out", str(tmp_path / "out"), *SMALL, *options])
+    return json.loads((tmp_path / "out" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("array", ["direct", "shared"])
+def test_writes_a_report_and_tensors(model, tmp_path, capsys, array):
+    report = run(model, tmp_path, "--images", "3", "--first", "5", "--array", array, "--tensors")
+    assert report["mismatches"] == 0 and report["cycle_problems"] == []
+    assert (report["array"], report["pixels"], report["channels"]) == (array, 16, 4)
+    assert report["images"] == 3 and report["dataset"] == "digits"
+    assert report["total_cycles"] == report["predicted_cycles"] > 0
+    assert report["total_cycles"] == sum(row["cycles"] for row in report["layers"])
+    for row in report["layers"]:
+        parts = sum(row[key] for key in ("useful", "fill", "drain", "stall"))
+        assert row["cycles"] == row["predicted"] == parts
+    assert [row["kind"] for row in report["layers"]] == ["conv3x3", "conv3x3", "head"]
+    assert (tmp_path / "out" / "report.md").read_text().startswith("# Simulation of ")
+    shown = capsys.readouterr().out
+    assert "one image" in shown and "conv1" in shown
+    with np.load(tmp_path / "out" / "tensors.npz") as tensors:
+        assert np.array_equal(tensors["images"], datasets.load("digits").images[5:8])
+        trace = golden.trace(exported.load(model), tensors["images"])
+        for name, want in zip(
+            ("input", "conv1", "conv2", "scores", "class"),
+            (trace.planes, *trace.activations, trace.scores, trace.classes),
+            strict=True,
+        ):
+            assert np.array_equal(tensors[f"golden.{name}"], want)
+            assert np.array_equal(tensors[f"rtl.{name}"], want)
+
+
+def test_stalls_and_waveforms(model, tmp_path):
+    report = run(
+        model, tmp_path, "--images", "2", "--first", "362", "--stalls", "--seed", "5",
+        "--fill", "2", "--vcd", str(tmp_path / "waves.vcd"),
+    )  # fmt: skip
+    assert report["stalls"] and report["seed"] == 5 and report["fill"] == 2
+    assert report["mismatches"] == 0
+    assert (tmp_path / "waves.vcd").stat().st_size > 1000
+
+
+def test_a_difference_ends_with_status_1_and_its_name(model, tmp_path, monkeypatch):
+    network = exported.load(model)
+    head = network.head
+    other = replace(network, layers=(*network.convs, replace(head, bias=head.bias + 1)))
+    compile_network = command.compile_network
+
+    def compile_other(given, **shape):
+        return replace(compile_network(other, **shape), network=given)
+
+    monkeypatch.setattr(command, "compile_network", compile_other)
+    with pytest.raises(CheckError, match="image 0, layer head: score of class 0") as caught:
+        run(model, tmp_path, "--images", "2")
+    assert caught.value.exit_status == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["mismatches"] == 20
+    assert report["first_difference"]["layer"] == "head"
+
+
+BAD = [
+    (["--pixels", "0"], "--pixels must be a whole number of at least 1, not '0'"),
+    (["--channels", "x"], "--channels must be a whole number of at least 1, not 'x'"),
+    (["--images", "-3"], "--images must be a whole number of at least 1, not '-3'"),
+    (["--images", "999999"], "digits has 364 test images"),
+    (["--images", "2", "--first", "363"], "digits has 364 test images"),
+    (["--pixels", "7"], "layer conv1: its map is 8 pixels wide"),
+    (["--channels", "4", "--fill", "3"], "fill must divide the 4 channels"),
+    (["--array", "direct", "--fill", "2"], "fill belongs to the shared array"),
+    (["--dataset", "cats"], "data set 'cats' is not known"),
+    (["--dataset", "mnist"], "--data DIR"),
+    (["--dataset", "mnist", "--data", "/nowhere"], "/nowhere"),
+    (["--model", "nowhere"], "neither a file nor a shipped network"),
+    (["--out", "/dev/null/x"], "cannot write there"),
+    (["--vcd", "/dev/null/x/waves.vcd"], "cannot write there"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=[" ".join(o) for o, _ in BAD])
+def test_bad_input_ends_with_one_line(model, tmp_path, options, message):
+    with pytest.raises(UserError) as caught:
+        run(model, tmp_path, *options)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.exit_status == 2
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_images_of_another_size(seed, tmp_path):
+    network = random_network(seed, image=(1, 7, 7), channels=(2,), pools=("none",))
+    exported.save(network, tmp_path / "odd.safetensors")
+    with pytest.raises(UserError, match="does not say what it was trained on"):
+        run(tmp_path / "odd.safetensors", tmp_path)
+    with pytest.raises(UserError, match=r"digits has images 1 x 8 x 8, .* takes 1 x 7 x 7"):
+        run(tmp_path / "odd.safetensors", tmp_path, "--dataset", "digits")
+
+
+def test_unknown_array_and_status_of_the_process(model):
+    done = start("--model", str(model), "--array", "cubic")
+    _, errors = done.communicate(timeout=60)
+    assert done.returncode == 2
+    assert "cubic" in errors and len(errors.splitlines()) <= 2
+    done = start("--model", "missing.safetensors")
+    _, errors = done.communicate(timeout=60)
+    assert done.returncode == 2
+    assert errors.startswith("error: model 'missing.safetensors'")
+
+
+def test_ctrl_c_leaves_no_report(model, tmp_path):
+    out = tmp_path / "out"
+    process = start("--model", str(model), "--images", "364", "--out", str(out), *SMALL)
+    while "simulating" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 2
+    assert process.returncode == 130
+    assert errors == "interrupted\n"
+    assert list(out.iterdir()) == []
+
+
+def start(*options):
+    """The command in a process of its own, warnings being errors."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-u", "-m", "sim.run", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
