@@ -4,6 +4,7 @@ With the equals sign: before pytest has read this file it takes a lone DIR for a
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ import pytest
 # One thread a test process: workers side by side must not fight for the cores.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Started in the background, as CI may be, a shell lets us ignore Ctrl-C, and every command that a
+# test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA_VARIABLE = "SUBBIT_DATA"
 

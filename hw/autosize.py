@@ -19,6 +19,8 @@ __all__ = ["MARGINS", "WORTHWHILE", "Choice", "choose", "lane_counts", "margins"
 MARGINS = {"lutram": 0.80, "ff": 0.80, "bram": 0.95}
 # A larger array has to save this share of the cycles to be worth its area.
 WORTHWHILE = 0.10
+# Designs whose estimates differ by less are taken for equally large.
+TOLERANCE = 0.10
 MAX_PIXELS = 256
 CHANNELS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -147,7 +149,7 @@ def _best(candidates: list[_Candidate], board: Board) -> Choice:
     fitting = [c for c in candidates if _share(c.needs, board)[0] <= 1]
     if not fitting:
         least = min(candidates, key=lambda c: _share(c.needs, board)[0])
-        share, name = _share(least.needs, board)
+        _, name = _share(least.needs, board)
         return Choice(
             least.program,
             f"Chose {least.shape}, the smallest array for this network, although it may not fit: "
@@ -155,7 +157,10 @@ def _best(candidates: list[_Candidate], board: Board) -> Choice:
         )
     fastest = min(c.cycles for c in fitting)
     near = [c for c in fitting if c.cycles <= (1 + WORTHWHILE) * fastest]
-    best = min(near, key=lambda c: (c.needs.lut, c.cycles))
+    smallest = min(c.needs.lut for c in near)
+    # What the estimate cannot tell apart is decided by the cycles, which are exact.
+    alike = [c for c in near if c.needs.lut <= (1 + TOLERANCE) * smallest]
+    best = min(alike, key=lambda c: c.cycles)
     share = best.needs.lut / board.available["lut"]
     reason = (
         f"Chose {best.shape}: an estimated {best.needs.lut:,} of {board.available['lut']:,} LUTs "

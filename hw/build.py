@@ -7,6 +7,7 @@ exit status 1 for a design that does not fit or misses its clock, 2 for bad inpu
 
 import argparse
 import shlex
+import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -165,4 +166,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Ended from outside, it stops its tools as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run_command(main)

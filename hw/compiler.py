@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from amaranth.utils import bits_for
 
-from hw.array import make_array
+from hw.array import array_timing
 from hw.array.border import BorderCorrection
 from hw.array.interface import negated_offset
 from hw.geometry import Geometry
@@ -110,17 +110,13 @@ def hiding_fill(network: Network, channels: int, entries: int) -> int:
 
 
 def _timing(parameters: ArrayParameters) -> Timing:
-    array = make_array(parameters)
-    border = BorderCorrection(parameters.pixels, parameters.channels, e_bits=1)
-    array._MustUse__used = border._MustUse__used = True
-    corrected = array.kernel_latency + border.latency
     step = parameters.fill or parameters.channels
     return Timing(
-        sum_stage=1 + max(array.latency, corrected),
+        array=array_timing(parameters),
+        border=BorderCorrection.latency_of(parameters.channels),
         steps=parameters.steps or 1,
         step_channels=step,
         stride=max(parameters.entries, step) if parameters.fill else step,
-        prepare_latency=array.prepare_latency,
         codebook=parameters.entries,
     )
 

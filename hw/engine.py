@@ -181,8 +181,8 @@ class Engine(wiring.Component):
         m.submodules.border = border = BorderCorrection(
             parameters.pixels, parameters.channels, e_bits=len(d.corner_excess)
         )
-        kernels_at = 1 + array.kernel_latency
-        tag = delay(m, tag1, array.kernel_latency - 1, "tag_thresholds")
+        kernels_at = 1 + timing.array.kernel_latency
+        tag = delay(m, tag1, timing.array.kernel_latency - 1, "tag_thresholds")
         thresholds = _rom(
             m,
             "thresholds",
@@ -207,8 +207,8 @@ class Engine(wiring.Component):
         ]
         late = sums_at - kernels_at
         return (
-            delay(m, array.sums, sums_at - 1 - array.latency, "sums"),
-            delay(m, border.correction, late - border.latency, "corrections"),
+            delay(m, array.sums, sums_at - 1 - timing.array.latency, "sums"),
+            delay(m, border.correction, late - timing.border, "corrections"),
             delay(m, thresholds, late, "thresholds"),
         )
 

@@ -44,8 +44,9 @@ def shape_terms(program: Program) -> list[float]:
     return [
         1.0,
         float(p.pixels),
+        float(p.channels),
         p.kernel_applications * tables,
-        float(p.pixels * p.fill if p.fill else p.channels),
+        float(p.pixels * p.fill),
     ]
 
 

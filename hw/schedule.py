@@ -26,6 +26,8 @@ sum + 5    the output word: to activation memory, head and probe
 
 from dataclasses import dataclass
 
+from hw.array.interface import ArrayTiming
+
 __all__ = ["LayerCycles", "Timing"]
 
 # Cycles from a memory's address to the aligned windows at the array's load port.
@@ -52,18 +54,22 @@ class LayerCycles:
 class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
-    ``sum_stage`` is the stage of the array's sums; ``step_channels`` channels are loaded
-    together, steps begin ``stride`` cycles apart, ``steps`` of them make a group.
-    ``prepare_latency`` is the array's, from the last load to the first swap; ``codebook`` is the
-    number of codewords loaded when a layer starts.
+    ``array`` are the array's own latencies, ``border`` the border correction's, from the
+    kernels on. ``step_channels`` channels are loaded together, steps begin ``stride`` cycles
+    apart, ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
     """
 
-    sum_stage: int
+    array: ArrayTiming
+    border: int
     steps: int
     step_channels: int
     stride: int
-    prepare_latency: int
     codebook: int
+
+    @property
+    def sum_stage(self) -> int:
+        """Stage at which the sums and their correction meet: the later of the two."""
+        return 1 + max(self.array.latency, self.array.kernel_latency + self.border)
 
     @property
     def write_stage(self) -> int:
@@ -84,7 +90,7 @@ class Timing:
         """Cycles from a group's first load to its first index word."""
         last_load = (self.steps - 1) * self.stride + self.step_channels - 1 + LOAD_LATENCY
         # The index word reaches the array one cycle after its address is presented.
-        return last_load + self.prepare_latency - 1
+        return last_load + self.array.prepare_latency - 1
 
     @property
     def prepare(self) -> int:
@@ -103,13 +109,13 @@ class Timing:
     def shortest_pass(self) -> int:
         """Cycles between passes that loading needs, whatever the output channels.
 
-        Loading a group takes ``steps * stride``; its first load must not come before the swap
-        that takes over the group before it; and a partial sum is read three cycles after it was
-        read last.
+        Loading a group takes ``steps * stride``; its first load must not come more than the
+        array's ``load_lead`` before the swap that takes over the group before it; and a partial
+        sum is read three cycles after it was read last.
         """
         return max(
             self.steps * self.stride,
-            self.prepare_group + 1 - LOAD_LATENCY,
+            self.prepare_group + 1 - LOAD_LATENCY - self.array.load_lead,
             3,
         )
 

@@ -88,7 +88,9 @@ class Thermometer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         lit = images[:, :, None] >= self.thresholds[None, :, :, None, None].to(images.dtype)
-        return torch.where(lit.flatten(1, 2), 1.0, -1.0)
+        planes = torch.where(lit.flatten(1, 2), 1.0, -1.0)
+        # The layers keep this order of memory; on a CPU it takes a third off a training step.
+        return planes.contiguous(memory_format=torch.channels_last)
 
 
 class SubBitConv2d(nn.Module):
@@ -162,8 +164,10 @@ class Head(nn.Module):
         largest = self.weight.detach().abs().max().clamp(min=1e-8)
         step = largest / INT8_MAX
         weight = _Round.apply(self.weight / step).clamp(-INT8_MAX, INT8_MAX)
-        # The sums are ``area`` times the means that a usual dense layer would see.
-        return weight, _Round.apply(self.bias * (area / step)), step / area
+        # Sums of ``area`` signs spread by its root: so scaled, scores begin at the same size
+        # whatever the map, and learn faster than from means.
+        spread = area**0.5
+        return weight, _Round.apply(self.bias * (spread / step)), step / spread
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias, factor = self.quantised(x.shape[2] * x.shape[3])

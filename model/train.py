@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=_whole, help=f"images a step; {usual}")
     add("--rate", type=_positive, help=f"peak learning rate; {usual}")
     add("--codebook-rate", type=_positive, help="learnt codebooks: times --rate; default: 5")
-    add("--settle", type=_share, help="share of the steps before norms are fixed; default: 0.6")
+    add("--settle", type=_share, help=f"share of the steps before norms are fixed; {usual}")
     add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
     add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
     add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")

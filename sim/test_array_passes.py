@@ -95,7 +95,7 @@ class Layer:
 
 def schedule(stimulus: Stimulus, p: ArrayParameters, layers: list[Layer], rng) -> None:
     """Puts the layers into the array as early as its contract allows."""
-    dut = stimulus.dut
+    dut, timing = stimulus.dut, stimulus.dut.timing(p)
     step = max(p.entries, p.fill) if p.fill else p.channels
     width = p.fill or p.channels
     cycle = 0
@@ -121,7 +121,7 @@ def schedule(stimulus: Stimulus, p: ArrayParameters, layers: list[Layer], rng) -
                     (dut.load.windows, number(windows[j])),
                     (dut.load.null, absent),
                 )
-            swap = max(busy_until, last_load + dut.prepare_latency)
+            swap = max(busy_until, last_load + timing.prepare_latency)
             stimulus.set(swap, (dut.swap, 1))
             for o, indices in enumerate(layer.indices[k]):
                 cycle = swap + o
@@ -131,12 +131,14 @@ def schedule(stimulus: Stimulus, p: ArrayParameters, layers: list[Layer], rng) -
                 width_of_sum = len(out) // p.pixels
                 expected = number(sums[k, o], width_of_sum)
                 name = f"sums of pass {k}, output channel {o}"
-                stimulus.expect(cycle + dut.latency, name, out, expected)
+                stimulus.expect(cycle + timing.latency, name, out, expected)
                 name = f"kernels of pass {k}, output channel {o}"
                 expected = number(kernels[k, o], bits.TAPS)
-                stimulus.expect(cycle + dut.kernel_latency, name, dut.kernels, expected)
+                stimulus.expect(cycle + timing.kernel_latency, name, dut.kernels, expected)
             busy_until = cycle + 1
-            load_from = swap  # the next windows come while these are being used
+            # The next windows come while these are being used: as early as may be.
+            next_step = load_from + -(-p.channels // width) * step
+            load_from = max(next_step, swap - timing.load_lead)
         cycle = busy_until
 
 

@@ -105,7 +105,7 @@ def test_equals_zero_padded_convolution(height, width, c_in, channels, pixels, s
                     (dut.single_column, width == 1),
                     *((getattr(dut, name), number(flag[tile])) for name, flag in lanes.items()),
                 )
-                found[cycle + dut.latency] = tile, o
+                found[cycle + dut.latency_of(dut.channels)] = tile, o
                 cycle += 1
 
     def collect(at: int, value: int) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hw import autosize
-from hw.autosize import WORTHWHILE, choose, lane_counts, margins
+from hw.autosize import TOLERANCE, WORTHWHILE, choose, lane_counts, margins
 from hw.boards import BOARDS
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
@@ -65,7 +65,7 @@ def test_choice_takes_no_area_for_nothing(monkeypatch):
         for _, c, n in candidates(network, board)
         if fits(n, board) and c <= (1 + WORTHWHILE) * fastest
     ]
-    assert simple(chosen.program, board.family).lut == min(near)
+    assert simple(chosen.program, board.family).lut <= (1 + TOLERANCE) * min(near)
     assert "no larger array would save 10%" in chosen.reason
 
 

@@ -142,7 +142,8 @@ def test_earlier_results_do_not_outlive_a_failing_build(tmp_path, model):
     assert not left & {"report.json", "report.md", "top.bit", "top.json"}
 
 
-def test_interrupted_build_leaves_no_report_and_no_tool(tmp_path, model):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_leaves_no_report_and_no_tool(tmp_path, model, how):
     env = fake_tools(tmp_path, FAKE_SLEEP="1")
     arguments = ("--board", "arty_a7", "--model", model, *SIZE, "--out", tmp_path)
     with subprocess.Popen(
@@ -154,7 +155,7 @@ def test_interrupted_build_leaves_no_report_and_no_tool(tmp_path, model):
             if started.exists() and started.read_text():
                 break
             time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(how)
         _, said = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "interrupted" in said and "Traceback" not in said

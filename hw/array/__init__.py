@@ -2,12 +2,21 @@
 
 from hw.array.border import BorderCorrection
 from hw.array.direct import DirectArray
+from hw.array.interface import ArrayTiming
 from hw.array.shared import SharedArray
 from hw.params import ArrayParameters
 
-__all__ = ["BorderCorrection", "DirectArray", "SharedArray", "make_array"]
+__all__ = ["BorderCorrection", "DirectArray", "SharedArray", "array_timing", "make_array"]
+
+
+_ARRAYS = {"direct": DirectArray, "shared": SharedArray}
 
 
 def make_array(parameters: ArrayParameters) -> DirectArray | SharedArray:
     """The array that ``parameters.array`` names."""
-    return {"direct": DirectArray, "shared": SharedArray}[parameters.array](parameters)
+    return _ARRAYS[parameters.array](parameters)
+
+
+def array_timing(parameters: ArrayParameters) -> ArrayTiming:
+    """The latencies of that array."""
+    return _ARRAYS[parameters.array].timing(parameters)

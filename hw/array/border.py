@@ -12,6 +12,7 @@ __all__ = ["BorderCorrection"]
 
 TOP, BOTTOM, LEFT, RIGHT = (0, 1, 2), (6, 7, 8), (0, 3, 6), (2, 5, 8)
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = 0, 2, 6, 8
+_SUM_STAGES = 4  # sides, classes' N, classes' corrections, lanes
 SINGLE_TAPS = 8  # masked in a map of one pixel: all but the middle
 
 
@@ -25,6 +26,11 @@ def _delay(m: Module, value: Value, cycles: int) -> Value:
 
 def _pick(select: Value, one: Value, other: Value) -> Value:
     return (select & one) | (~select & other)
+
+
+def _count_shape(channels: int) -> AdderShape:
+    """Counts the zeros of each tap; the taps are the lanes."""
+    return AdderShape((0,), (channels,), channels.bit_length(), barriers=0)
 
 
 class BorderCorrection(wiring.Component):
@@ -64,8 +70,6 @@ class BorderCorrection(wiring.Component):
     e_bits : bits of the widest e, 8 x c_in at most.
     """
 
-    _SUM_STAGES = 4  # sides, classes' N, classes' corrections, lanes
-
     def __init__(self, pixels: int, channels: int, e_bits: int):
         if e_bits < 1:
             raise ValueError(f"e_bits must be at least 1, not {e_bits!r}")
@@ -94,23 +98,19 @@ class BorderCorrection(wiring.Component):
         """Bits of a correction, its sign included."""
         return 1 + max((SINGLE_TAPS * self.channels).bit_length(), self.e_bits)
 
-    @property
-    def _count_shape(self) -> AdderShape:
-        """Counts the zeros of each tap; the taps are the lanes."""
-        return AdderShape((0,), (self.channels,), self.channels.bit_length(), barriers=0)
-
-    @property
-    def latency(self) -> int:
+    @staticmethod
+    def latency_of(channels: int) -> int:
         """Cycles from the inputs to ``correction``."""
-        return self._count_shape.latency + self._SUM_STAGES
+        return _count_shape(channels).latency + _SUM_STAGES
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.adder = adder = PlaneAdder(KERNEL_BITS, self._count_shape)
+        m.submodules.adder = adder = PlaneAdder(KERNEL_BITS, _count_shape(self.channels))
         m.d.comb += adder.plain_0.eq(~self.kernels)
         taps = [Cat(count[tap] for count in adder.sums) for tap in range(KERNEL_BITS)]
 
-        to_classes = self.latency - self._SUM_STAGES + 1
+        latency = self.latency_of(self.channels)
+        to_classes = latency - _SUM_STAGES + 1
         single_row = _delay(m, self.single_row, to_classes)
         single_column = _delay(m, self.single_column, to_classes)
         classes = self._class_counts(m, taps, single_row, single_column)
@@ -164,7 +164,7 @@ class BorderCorrection(wiring.Component):
         horizontal = self.row_first | self.row_last
         vertical = self.col_first | self.col_last
         lower, right = self.row_last & ~self.row_first, self.col_last & ~self.col_first
-        delay = self.latency - 1
+        delay = self.latency_of(self.channels) - 1
         bottom, far = _delay(m, lower, delay), _delay(m, right, delay)
         is_row = _delay(m, horizontal & ~vertical, delay)
         is_late = _delay(m, _pick(horizontal, lower, right), delay)

@@ -5,11 +5,15 @@ from amaranth.lib import wiring
 
 from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.codebook import IndexDecoder
-from hw.array.interface import array_members, sum_bits
+from hw.array.interface import ArrayTiming, array_members, sum_bits
 from hw.array.planes import LaneNumbers, TapPlanes
 from hw.params import KERNEL_BITS, ArrayParameters
 
 __all__ = ["DirectArray"]
+
+
+def _sum_shape(p: ArrayParameters) -> AdderShape:
+    return AdderShape((KERNEL_BITS * p.channels,), (0,), sum_bits(p))
 
 
 class DirectArray(wiring.Component):
@@ -22,9 +26,9 @@ class DirectArray(wiring.Component):
     kernels |      |           | decoded |     |
     sums    |      |           |         |     | of this word
 
-    The last channel is loaded in cycle t, ``swap`` comes in cycle t + ``prepare_latency`` or
-    later, and from the cycle of ``swap`` on the next windows may be loaded. Codewords serve
-    indices from the cycle after their write on.
+    The last channel is loaded in cycle t, ``swap`` comes in the next cycle or later, and from
+    the cycle of ``swap`` on the next windows may be loaded. Codewords serve indices from the
+    cycle after their write on.
 
     A lane's sum is the sum over the channels of p, the agreements of window and kernel; null
     channels (null when loaded and null in every index word) add nothing.
@@ -34,24 +38,22 @@ class DirectArray(wiring.Component):
     parameters : ArrayParameters, array "direct".
     """
 
-    prepare_latency = 1
-    kernel_latency = IndexDecoder.latency
-
     def __init__(self, parameters: ArrayParameters):
         if parameters.array != "direct":
             raise ValueError(f"parameters are those of a {parameters.array} array, not direct")
         self.parameters = parameters
         super().__init__(array_members(parameters))
 
-    @property
-    def _sum_shape(self) -> AdderShape:
-        p = self.parameters
-        return AdderShape((KERNEL_BITS * p.channels,), (0,), sum_bits(p))
-
-    @property
-    def latency(self) -> int:
-        """Cycles from an index word to its sums."""
-        return self.kernel_latency + self._sum_shape.latency
+    @staticmethod
+    def timing(parameters: ArrayParameters) -> ArrayTiming:
+        """The latencies of an array with these parameters."""
+        kernel_latency = IndexDecoder.latency
+        return ArrayTiming(
+            latency=kernel_latency + _sum_shape(parameters).latency,
+            kernel_latency=kernel_latency,
+            prepare_latency=1,
+            load_lead=0,
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -85,7 +87,7 @@ class DirectArray(wiring.Component):
                 m.d.sync += front.eq(back)
             fronts.append(front)
 
-        m.submodules.adder = adder = PlaneAdder(p.pixels, self._sum_shape)
+        m.submodules.adder = adder = PlaneAdder(p.pixels, _sum_shape(p))
         m.d.comb += [
             adder.flipped_0.eq(Cat(fronts)),
             adder.flips_0.eq(~decoder.kernels),

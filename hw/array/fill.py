@@ -23,14 +23,17 @@ def _row_count(agree: list[Value]) -> tuple[Value, Value]:
 class FillUnit(wiring.Component):
     """Walks the codebook for the window of one channel in each of P lanes.
 
-    cycle          | t    | t + 1 | t + 2 | ... | t + 1 + entries
-    valid, window  | load |       |       |     |
-    write, channel |      | 1     | 1     |     |  (one cycle ahead of halves and address)
-    halves         |      |       | e = 0 |     | e = entries - 1
-    address        |      |       | 0     |     | entries - 1
+    cycle          | t     | t + 1 | t + 2 | ... | t + 1 + entries
+    start          | 1     |       |       |     |
+    write, channel |       | 1     | 1     |     |  (one cycle ahead of halves and address)
+    halves         |       |       | e = 0 |     | e = entries - 1
+    address        |       |       | 0     |     | entries - 1
 
-    A table written with ``halves`` at ``address`` answers ``latency`` cycles after the load for
-    entry 0, and one entry more a cycle. Loads are ``entries`` or more cycles apart.
+    A window that was loaded before ``start`` (the same cycle is too late) is walked from then
+    on; the next one may be loaded meanwhile. Starts are ``entries`` or more cycles apart. A
+    table written with ``halves`` at ``address`` answers ``latency`` cycles after the start for
+    entry 0, and one entry more a cycle. ``walked_low`` is the ``low`` of the window that
+    ``write`` belongs to.
 
     halves are h = p >> 1, bit planes in turn; of p, the agreements, the low bit is the window's
     business: ``low`` = 1 xor parity(window), which is p's low bit for a codeword of even parity.
@@ -52,15 +55,17 @@ class FillUnit(wiring.Component):
                 "enable": In(1),
                 "write_address": In(range(entries)),
                 "write_data": In(KERNEL_BITS),
-                "valid": In(1),
+                "load": In(1),
                 "channel": In(range(parameters.channels)),
                 "window": In(KERNEL_BITS * pixels),
                 "low": In(pixels),
                 "null": In(1),
+                "start": In(1),
                 "write": Out(1),
                 "write_channel": Out(range(parameters.channels)),
                 "address": Out(range(entries)),
                 "halves": Out(HALF_BITS * pixels),
+                "walked_low": Out(pixels),
             }
         )
 
@@ -74,23 +79,24 @@ class FillUnit(wiring.Component):
             codebook.write_data.eq(self.write_data),
         ]
 
+        # The window that waits for its step to be complete, and the one being walked.
+        loaded = (self.window, self.low, self.null, self.channel)
+        waiting = [Signal.like(value, name=f"waiting{n}") for n, value in enumerate(loaded)]
+        with m.If(self.load):
+            m.d.sync += [keep.eq(value) for keep, value in zip(waiting, loaded, strict=True)]
         window = Signal.like(self.window)
-        low = Signal.like(self.low)
+        low = self.walked_low
         null = Signal()
-        with m.If(self.valid):
-            m.d.sync += [
-                window.eq(self.window),
-                low.eq(self.low),
-                null.eq(self.null),
-                self.write_channel.eq(self.channel),
-            ]
+        walked = (window, low, null, self.write_channel)
+        with m.If(self.start):
+            m.d.sync += [keep.eq(value) for keep, value in zip(walked, waiting, strict=True)]
 
         # Idle, the walk rests at entry 0, whose kernel so waits for the window.
         entry = Signal(range(p.entries))
         walking = Signal()
         kernel = Signal(KERNEL_BITS)
         address = Signal.like(entry)
-        m.d.comb += [walking.eq(self.valid | (entry != 0)), codebook.address.eq(entry)]
+        m.d.comb += [walking.eq(self.start | (entry != 0)), codebook.address.eq(entry)]
         m.d.sync += [
             entry.eq(entry + walking),
             self.write.eq(walking),

@@ -1,15 +1,32 @@
 """The ports that both arrays have, so that an engine takes either."""
 
 from amaranth.hdl import unsigned
+from dataclasses import dataclass
+
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.params import KERNEL_BITS, ArrayParameters
 
-__all__ = ["NEGATED_OFFSET", "array_members", "negated_offset", "sum_bits"]
+__all__ = ["NEGATED_OFFSET", "ArrayTiming", "array_members", "negated_offset", "sum_bits"]
 
 #: What the shared array adds to the response of a negated kernel (see `negated_offset`).
 NEGATED_OFFSET = 6
+
+
+@dataclass(frozen=True)
+class ArrayTiming:
+    """An array's latencies in cycles.
+
+    ``latency`` from an index word to its sums, ``kernel_latency`` to its kernels;
+    ``prepare_latency`` from the load of a pass's last channel to the first cycle for its swap.
+    The next pass may be loaded from ``load_lead`` cycles before that swap on.
+    """
+
+    latency: int
+    kernel_latency: int
+    prepare_latency: int
+    load_lead: int
 
 
 def negated_offset(parameters: ArrayParameters) -> int:

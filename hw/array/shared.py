@@ -10,17 +10,24 @@ from amaranth.lib.memory import Memory
 from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.codebook import IndexDecoder
 from hw.array.fill import HALF_BITS, FillUnit
-from hw.array.interface import array_members, sum_bits
+from hw.array.interface import ArrayTiming, array_members, sum_bits
 from hw.array.planes import LaneNumbers, TapPlanes
 from hw.params import ArrayParameters
 
 __all__ = ["SharedArray"]
 
 
+def _sum_shape(p: ArrayParameters) -> AdderShape:
+    c = p.channels
+    if p.antipodal:
+        return AdderShape((c, c, c, c), (0, 0, 0, 0), sum_bits(p))
+    return AdderShape((c, 0, 0, 0), (0, c, c, c), sum_bits(p))
+
+
 class SharedArray(wiring.Component):
     """P x F dot9 units that fill P x C tables, and C look-ups a lane and cycle.
 
-    cycle   | t    | t+1 .. t+1+entries = s | s + 1   | ... | s + latency
+    cycle   | t    | t+1 .. t+2+entries = s | s + 1   | ... | s + latency
     load    | last |                        |         |     |
     tables  |      | filled                 |         |     |
     swap    |      |                   1    |         |     |
@@ -28,11 +35,12 @@ class SharedArray(wiring.Component):
     kernels |      |                        | decoded |     |
     sums    |      |                        |         |     | of this word
 
-    Channel c is served by fill unit c mod F, which walks the codebook as soon as its own window
-    is there: any two loads of channels with the same c mod F are ``entries`` or more cycles
-    apart. ``swap`` comes ``prepare_latency`` or more cycles after the load of the last channel,
-    and from the cycle of ``swap`` on the next windows may be loaded. Codewords serve fills and
-    indices from the cycle after their write on.
+    Channel c is served by fill unit c mod F. The units wait for one another: when a step's last
+    channel has been loaded, all of them walk the codebook together, so that steps follow each
+    other every ``entries`` cycles (or F, if that is more) without a gap. ``swap`` comes entries +
+    2 or more cycles after the load of the last channel. The next pass may be loaded from F + 1
+    cycles before ``swap`` on, which is when its first entry meets tables no longer in use.
+    Codewords serve fills and indices from the cycle after their write on.
 
     The tables hold h = p >> 1 of the agreements p of window and codeword, three bits. The low bit
     b of p is the same for all codewords of even parity and needs no table: it is kept once a lane
@@ -46,31 +54,23 @@ class SharedArray(wiring.Component):
     parameters : ArrayParameters, array "shared".
     """
 
-    kernel_latency = IndexDecoder.latency
-
     def __init__(self, parameters: ArrayParameters):
         if parameters.array != "shared":
             raise ValueError(f"parameters are those of a {parameters.array} array, not shared")
         self.parameters = parameters
         super().__init__(array_members(parameters))
 
-    @property
-    def _sum_shape(self) -> AdderShape:
-        p = self.parameters
-        c = p.channels
-        if p.antipodal:
-            return AdderShape((c, c, c, c), (0, 0, 0, 0), sum_bits(p))
-        return AdderShape((c, 0, 0, 0), (0, c, c, c), sum_bits(p))
-
-    @property
-    def prepare_latency(self) -> int:
-        """Cycles from the load of a pass's last channel to the first cycle for ``swap``."""
-        return self.parameters.entries + FillUnit.latency - 2
-
-    @property
-    def latency(self) -> int:
-        """Cycles from an index word to its sums."""
-        return self.kernel_latency + self._sum_shape.latency
+    @staticmethod
+    def timing(parameters: ArrayParameters) -> ArrayTiming:
+        """The latencies of an array with these parameters."""
+        kernel_latency = IndexDecoder.latency
+        return ArrayTiming(
+            latency=kernel_latency + _sum_shape(parameters).latency,
+            kernel_latency=kernel_latency,
+            prepare_latency=parameters.entries + FillUnit.latency - 1,
+            # A step's first table entry is written this long after its first load.
+            load_lead=parameters.fill + 1,
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -94,15 +94,21 @@ class SharedArray(wiring.Component):
             low.eq(Mux(self.load.null, 0, ~taps.odd)),
         ]
 
+        turns = [
+            reduce(or_, (self.load.channel == j for j in range(f, p.channels, p.fill)))
+            for f in range(p.fill)
+        ]
+        start = Signal()
+        m.d.sync += start.eq(self.load.valid & turns[-1])
         units = [FillUnit(p) for _ in range(p.fill)]
         for f, unit in enumerate(units):
             m.submodules[f"fill{f}"] = unit
-            turn = reduce(or_, (self.load.channel == j for j in range(f, p.channels, p.fill)))
             m.d.comb += [
                 unit.enable.eq(self.codebook_write.enable),
                 unit.write_address.eq(self.codebook_write.address),
                 unit.write_data.eq(self.codebook_write.data),
-                unit.valid.eq(self.load.valid & turn),
+                unit.load.eq(self.load.valid & turns[f]),
+                unit.start.eq(start),
                 unit.channel.eq(self.load.channel),
                 unit.window.eq(taps.planes),
                 unit.low.eq(low),
@@ -127,13 +133,13 @@ class SharedArray(wiring.Component):
                 write.data.eq(unit.halves),
                 read.addr.eq(Cat(index, bank)),
             ]
-            with m.If(self.load.valid & (self.load.channel == j)):
-                m.d.sync += back.eq(low)
+            with m.If(unit.write & (unit.write_channel == j)):
+                m.d.sync += back.eq(unit.walked_low)
             with m.If(self.swap):
                 m.d.sync += front.eq(back)
             fronts.append(front)
             halves.append(read.data)
-        m.submodules.adder = adder = PlaneAdder(p.pixels, self._sum_shape)
+        m.submodules.adder = adder = PlaneAdder(p.pixels, _sum_shape(p))
         m.d.comb += [
             adder.flipped_0.eq(Cat(fronts)),
             adder.flips_0.eq(decoder.negated if p.antipodal else decoder.odd),

@@ -109,7 +109,7 @@ ULX3S_85F = Board(
     # DPR16X4, which takes six LUT4 all told (hw/resources.py).
     available={"lut": 83640, "lutram": 62730, "ff": 83640, "bram": 208, "dsp": 156},
     # So that nextpnr, which runs on one core here, is done in minutes.
-    lut_limit=0.40,
+    lut_limit=0.30,
     router_options=("--85k", "--package", "CABGA381", "--speed", "6"),
     pll=ECP5_PLL,
     platform=_Platform,

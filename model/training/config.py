@@ -25,7 +25,7 @@ class TrainConfig:
     batch: int = 64
     rate: float = 0.01
     codebook_rate: float = 5.0
-    settle: float = 0.6
+    settle: float = 0.4
     smoothing: float = 0.05
     shift: int = 0
     flip: bool = False
@@ -66,11 +66,13 @@ class TrainConfig:
 
 DEFAULTS = {
     "digits": TrainConfig(),
-    "mnist": TrainConfig("mnist", net="small", epochs=15, batch=100, rate=0.005, shift=2),
+    "mnist": TrainConfig(
+        "mnist", net="small", epochs=8, batch=100, rate=0.005, settle=0.3, shift=1
+    ),
     "fashion-mnist": TrainConfig(
-        "fashion-mnist", net="small", epochs=20, batch=100, rate=0.005, shift=1, flip=True
+        "fashion-mnist", net="small", epochs=20, batch=100, rate=0.005, settle=0.3, flip=True
     ),
     "cifar10": TrainConfig(
-        "cifar10", net="cnv", epochs=30, batch=64, rate=0.005, shift=4, flip=True
+        "cifar10", net="cnv", epochs=30, rate=0.005, settle=0.3, shift=4, flip=True
     ),
 }

@@ -1,0 +1,226 @@
+"""Runs a compiled engine on a batch of images and records what its probe shows."""
+
+import ctypes
+from collections.abc import Callable
+
+import numpy as np
+
+from hw.engine import Engine
+from hw.layout import rows_per_tile, tiles
+from hw.sequencer import Phase
+from model.errors import CheckError
+from model.format import Network
+from sim.compiled.library import build_library
+from sim.compiled.toolchain import find_toolchain
+from sim.harness import Stalls
+from sim.recorder import ImageTensors
+from sim.watcher import Recording
+
+__all__ = ["CompiledHarness"]
+
+# Of counters a layer in the C++ record; Phase has fewer members.
+PHASES = 8
+# Images whose records are kept at once, and cycles simulated between looks at them.
+RING = 64
+SLICE_CYCLES = 50_000
+RUNNING, DONE, HUNG, BAD_WORD, TWICE, WITHDRAWN, MISSING = range(7)
+
+
+class _Job(ctypes.Structure):
+    """Mirror of struct Job in harness.cpp, field by field."""
+
+    _fields_ = [
+        ("bytes", ctypes.c_void_p),
+        ("byte_count", ctypes.c_uint64),
+        ("image_count", ctypes.c_uint64),
+        ("patience", ctypes.c_uint64),
+        ("tensors", ctypes.c_uint32),
+        ("layers", ctypes.c_uint32),
+        ("word_words", ctypes.c_uint32),
+        ("classes", ctypes.c_uint32),
+        *((name, ctypes.c_void_p) for name in ("tiles", "channels", "offsets")),
+        ("record_words", ctypes.c_uint64),
+        ("ring", ctypes.c_uint64),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("records", "scores", "labels", "cycles", "starts", "results")
+        ),
+        *((name, ctypes.c_uint64) for name in ("cycle", "fed", "taken", "begun", "quiet")),
+        *((name, ctypes.c_void_p) for name in ("written", "seen")),
+        ("pause", ctypes.c_uint32),
+        ("longest", ctypes.c_uint32),
+        ("feed_state", ctypes.c_uint64),
+        ("accept_state", ctypes.c_uint64),
+        ("feed_wait", ctypes.c_uint32),
+        ("accept_wait", ctypes.c_uint32),
+        *(
+            (name, ctypes.c_uint32)
+            for name in ("bad_tensor", "bad_tile", "bad_channel", "last_layer", "last_phase")
+        ),
+    ]
+
+
+class _Map:
+    """Where a tensor lies in an image's record, and how its words become a map."""
+
+    def __init__(self, name: str, shape: tuple[int, int, int], pixels: int, offset: int):
+        self.name = name
+        self.channels, self.height, self.width = shape
+        self.tiles = tiles(self.height, self.width, pixels)
+        self.lanes = rows_per_tile(self.width, pixels) * self.width
+        self.offset = offset
+        self.word_words = -(-pixels // 32)
+
+    @property
+    def words(self) -> int:
+        """32-bit words of one image."""
+        return self.tiles * self.channels * self.word_words
+
+    def unpack(self, record: np.ndarray) -> np.ndarray:
+        """The map, bool [channels, height, width], of an image's record."""
+        words = record[self.offset : self.offset + self.words]
+        bits = np.unpackbits(words.view(np.uint8), bitorder="little")
+        lanes = bits.reshape(self.tiles, self.channels, -1)[:, :, : self.lanes]
+        pixels = lanes.transpose(1, 0, 2).reshape(self.channels, -1, self.width)
+        return pixels[:, : self.height].astype(bool)
+
+
+class CompiledHarness:
+    """The same as `sim.harness.Harness`, on a compiled engine; without waveforms.
+
+    Building it translates and compiles the engine, or finds it in the cache. Its stalls follow
+    another generator than Amaranth's harness does, from the same seed.
+
+    Raises UserError where a tool of the chain fails.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        network: Network,
+        pixels: int,
+        images: np.ndarray,
+        *,
+        patience: int,
+        stalls: Stalls | None = None,
+        on_image: Callable[[int, ImageTensors], object] = lambda number, tensors: None,
+        on_progress: Callable[[int, int], object] = lambda cycles, results: None,
+        on_stage: Callable[[str], object] = lambda stage: None,
+    ):
+        self.images = images
+        self.on_image = on_image
+        self.on_progress = on_progress
+        self._names = [layer.name for layer in network.layers]
+        self._bytes = np.ascontiguousarray(images).tobytes()
+        shapes = [(network.input_thresholds.size, *network.image[1:])]
+        shapes += [conv.out_shape for conv in network.convs]
+        self._maps: list[_Map] = []
+        offset = 0
+        for name, shape in zip(["input", *self._names[:-1]], shapes, strict=True):
+            self._maps.append(_Map(name, shape, pixels, offset))
+            offset += self._maps[-1].words
+        self._buffers = self._allocate(offset, network.head.classes, len(network.layers))
+        self._job = self._describe(stalls or Stalls(), patience, pixels)
+        path = build_library(engine, find_toolchain(), on_stage)
+        self._library = ctypes.CDLL(str(path))
+        self._library.simulation_new.restype = ctypes.c_void_p
+
+    def run(self) -> Recording:
+        """Simulate until every image's result is out and the engine is idle.
+
+        Raises CheckError when the engine hangs or breaks the rules.
+        """
+        job, recording = self._job, Recording()
+        simulation = ctypes.c_void_p(self._library.simulation_new())
+        job_at, count = ctypes.byref(job), len(self.images)
+        try:
+            status = RUNNING
+            while status == RUNNING or len(recording.images) < count:
+                # Two images more than there are results may be under way.
+                until = min(count, len(recording.images) + RING - 2)
+                status = self._library.simulation_run(
+                    simulation, job_at, ctypes.c_uint64(until), ctypes.c_uint64(SLICE_CYCLES)
+                )
+                if status not in (RUNNING, DONE):
+                    raise CheckError(self._problem(status))
+                self._collect(recording)
+                self.on_progress(job.cycle, job.taken)
+        finally:
+            self._library.simulation_delete(simulation)
+        return recording
+
+    def _allocate(self, record: int, classes: int, layers: int) -> dict[str, np.ndarray]:
+        maps = self._maps
+        return {
+            "tiles": np.array([m.tiles for m in maps], np.uint32),
+            "channels": np.array([m.channels for m in maps], np.uint32),
+            "offsets": np.array([m.offset for m in maps], np.uint64),
+            "records": np.zeros((RING, record), np.uint32),
+            "scores": np.zeros((RING, classes), np.int32),
+            "labels": np.zeros(RING, np.uint32),
+            "cycles": np.zeros((RING, layers, PHASES), np.uint32),
+            "starts": np.zeros(RING, np.uint64),
+            "results": np.zeros(RING, np.uint64),
+            "written": np.zeros(len(maps), np.uint64),
+            "seen": np.zeros((RING, record // maps[0].word_words), np.uint8),
+        }
+
+    def _describe(self, stalls: Stalls, patience: int, pixels: int) -> _Job:
+        buffers = self._buffers
+        job = _Job(
+            byte_count=len(self._bytes),
+            image_count=len(self.images),
+            patience=patience,
+            tensors=len(self._maps),
+            layers=len(self._names),
+            word_words=-(-pixels // 32),
+            classes=buffers["scores"].shape[1],
+            record_words=buffers["records"].shape[1],
+            ring=RING,
+            pause=min(int(stalls.pause * 2**32), 2**32 - 1),
+            longest=stalls.longest,
+            # Any state but 0 will do; the two streams must not stall in step.
+            feed_state=2 * stalls.seed + 1,
+            accept_state=(2 * stalls.seed + 1) << 32,
+            accept_wait=stalls.block,
+            last_layer=len(self._names),
+        )
+        job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
+        for name, buffer in buffers.items():
+            setattr(job, name, buffer.ctypes.data)
+        return job
+
+    def _collect(self, recording: Recording) -> None:
+        """Take over the images whose results are out."""
+        buffers = self._buffers
+        phases = len(Phase)
+        recording.total = self._job.cycle
+        for number in range(len(recording.images), self._job.taken):
+            place = number % RING
+            planes, *activations = (m.unpack(buffers["records"][place]) for m in self._maps)
+            scores = buffers["scores"][place].astype(np.int64)
+            label = int(buffers["labels"][place])
+            tensors = ImageTensors(planes, tuple(activations), scores, label)
+            buffers["seen"][place] = 0
+            recording.images.append(tensors)
+            recording.cycles.append(buffers["cycles"][place, :, :phases].tolist())
+            recording.starts.append(int(buffers["starts"][place]))
+            recording.results.append(int(buffers["results"][place]))
+            self.on_image(number, tensors)
+
+    def _problem(self, status: int) -> str:
+        job = self._job
+        name = self._maps[job.bad_tensor].name if job.bad_tensor < len(self._maps) else "unknown"
+        word = f"image {job.taken}, layer {name}: tile {job.bad_tile} of channel {job.bad_channel}"
+        layer = self._names[job.last_layer] if job.last_layer < len(self._names) else "none"
+        return {
+            HUNG: f"the engine hangs: no sign of life for {job.patience} cycles, at cycle "
+            f"{job.cycle}, in layer {layer}, phase {Phase(job.last_phase).name}, after "
+            f"{job.taken} of {job.image_count} results",
+            BAD_WORD: f"{word} was written, but the map has no such word",
+            TWICE: f"{word} was written twice",
+            WITHDRAWN: f"the result of image {job.taken} was withdrawn or changed before it was "
+            f"taken, at cycle {job.cycle}",
+            MISSING: f"image {job.taken - 1}, layer {name}: a word was never written, yet the "
+            "image's result came out",
+        }[status]
