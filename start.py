@@ -34,7 +34,7 @@ COMMANDS = {
     "demo": ["-m", "sim.demo"],
     "test": ["-m", "pytest", "-n", "auto", "--dist", "worksteal"],
 }
-EXTRAS = "train,test"
+EXTRAS = "train,compiled,test"
 STAMP = "subbit-stamp.txt"
 QUIET_SECONDS = 5  # between two lines of a long step, where there is no terminal
 PATIENCE_SECONDS = 60  # for a command to save its work and end after Ctrl-C

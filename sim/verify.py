@@ -11,11 +11,14 @@ from hw.engine import Engine
 from hw.program import Program
 from hw.schedule import LayerCycles
 from sim.compare import Comparison
+from sim.compiled.simulator import CompiledHarness
 from sim.cycles import check
 from sim.harness import Harness, Stalls
 from sim.watcher import Recording
 
-__all__ = ["Verdict", "verify"]
+__all__ = ["ENGINES", "Verdict", "verify"]
+
+ENGINES = ("python", "compiled")
 
 # A working engine writes a word every few cycles; silence for this many images is a hang.
 PATIENCE_IMAGES = 2
@@ -56,33 +59,37 @@ def verify(
     program: Program,
     images: np.ndarray,
     *,
+    engine: str = "python",
     number: int = 0,
     stalls: Stalls | None = None,
     vcd: Path | None = None,
     on_built: Callable[[], object] = lambda: None,
     on_image: Callable[[int], object] = lambda differing: None,
     on_progress: Callable[[int, int], object] = lambda cycles, results: None,
+    on_stage: Callable[[str], object] = lambda stage: None,
 ) -> Verdict:
     """Simulate ``program`` on uint8 images [N, colours, H, W], streamed back to back.
 
-    ``number`` is what the first image is called in messages.
-    ``on_built`` is called when the simulator is built and starts, ``on_image`` with the number of
-    differing values of each image, ``on_progress`` with cycles simulated and results taken.
+    ``engine`` is one of `ENGINES`: "python" is Amaranth's simulator, "compiled" the same RTL
+    translated to C++ (no ``vcd``). ``number`` is what the first image is called in messages.
+    ``on_stage`` is called with what is being made for the compiled engine, ``on_built`` when the
+    simulator is built and starts, ``on_image`` with the number of differing values of each
+    image, ``on_progress`` with cycles simulated and results taken.
     Raises CheckError when the engine hangs or breaks the rules of its streams or probe.
     """
     network = program.network
     predicted = tuple(predict(program))
     comparison = Comparison(network, images, number)
-    harness = Harness(
-        Engine(program),
-        network,
-        program.parameters.pixels,
-        images,
-        patience=PATIENCE_IMAGES * (sum(row.cycles for row in predicted) + program.load_cycles),
-        stalls=stalls,
-        on_image=lambda number, found: on_image(comparison.add(number, found)),
-        on_progress=on_progress,
-        vcd=vcd,
-    )
+    common = {
+        "patience": PATIENCE_IMAGES * (sum(row.cycles for row in predicted) + program.load_cycles),
+        "stalls": stalls,
+        "on_image": lambda number, found: on_image(comparison.add(number, found)),
+        "on_progress": on_progress,
+    }
+    what = (Engine(program), network, program.parameters.pixels, images)
+    if engine == "compiled":
+        harness = CompiledHarness(*what, **common, on_stage=on_stage)
+    else:
+        harness = Harness(*what, **common, vcd=vcd)
     on_built()
     return Verdict(harness.run(), comparison, predicted)

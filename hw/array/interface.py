@@ -1,8 +1,8 @@
 """The ports that both arrays have, so that an engine takes either."""
 
-from amaranth.hdl import unsigned
 from dataclasses import dataclass
 
+from amaranth.hdl import unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 

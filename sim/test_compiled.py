@@ -1,0 +1,78 @@
+"""The compiled simulation against Amaranth's: the same tensors, cycles and complaints."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.compiler import compile_network
+from hw.engine import Engine
+from model.errors import CheckError
+from sim.compiled import cache
+from sim.compiled.simulator import CompiledHarness
+from sim.compiled.toolchain import find_toolchain, missing
+from sim.harness import Stalls
+from sim.synthetic import random_images, random_network
+from sim.verify import verify
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+SMALL = {"image": (2, 5, 7), "levels": 2, "channels": (4, 6), "pools": ("max2", "none")}
+
+
+@pytest.fixture
+def private_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("array", "pixels"), [("shared", 40), ("direct", 7)])
+def test_both_engines_show_the_same(array, pixels, private_cache, seed):
+    network = random_network(seed, **SMALL)
+    program = compile_network(network, array=array, pixels=pixels, channels=2)
+    images = random_images(seed, network, 5)
+    python, compiled = (
+        verify(program, images, engine=engine) for engine in ("python", "compiled")
+    )
+    assert python.problem is None and compiled.problem is None
+    assert compiled.recording.cycles == python.recording.cycles
+    assert compiled.recording.results == python.recording.results
+    assert compiled.recording.starts == python.recording.starts
+    for one, other in zip(compiled.recording.images, python.recording.images, strict=True):
+        assert np.array_equal(one.planes, other.planes)
+        assert all(map(np.array_equal, one.activations, other.activations))
+        assert np.array_equal(one.scores, other.scores) and one.label == other.label
+
+    # The second run finds the simulator; stalls change when results come, and nothing else.
+    stalled = verify(program, images, engine="compiled", stalls=Stalls(seed, pause=0.3, block=99))
+    assert stalled.problem is None
+    assert stalled.recording.results != compiled.recording.results
+    assert len(list(private_cache.iterdir())) == 1
+    assert cache.clean() > 0 and not private_cache.exists()
+
+
+@pytest.mark.slow
+def test_a_wrong_value_and_a_hang_are_named(private_cache, seed):
+    network = random_network(seed, **SMALL)
+    program = compile_network(network, pixels=8, channels=2)
+    images = random_images(seed, network, 3)
+    flipped = [*program.images.thresholds]
+    flipped[0] ^= 1
+    wrong = replace(program, images=replace(program.images, thresholds=tuple(flipped)))
+    problem = verify(wrong, images, engine="compiled").problem
+    assert "image 0, layer conv1: channel 0, row 0, column 0: expected" in problem
+    harness = CompiledHarness(Engine(program), network, 8, images, patience=3)
+    with pytest.raises(CheckError, match="hangs.*in layer .*, phase "):
+        harness.run()
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, seed):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    monkeypatch.setenv(cache.VARIABLE, str(blocker / "cache"))
+    network = random_network(seed, image=(1, 2, 2), channels=(2,), pools=("none",), levels=1)
+    program = compile_network(network, pixels=4, channels=1)
+    verdict = verify(program, random_images(seed, network, 2), engine="compiled")
+    assert verdict.problem is None
+    assert find_toolchain().versions
