@@ -55,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     usual = "default: sound for the data set"
     parser = argparse.ArgumentParser(
-        prog="python -m model.train", usage="%(prog)s [options]", description="Train a sub-bit network and export it."
+        prog="python -m model.train",
+        usage="%(prog)s [options]",
+        description="Train a sub-bit network and export it.",
     )
     add = parser.add_argument
     add("--dataset", choices=datasets.NAMES, default="digits", help="default: digits")
