@@ -1,7 +1,6 @@
 """The steps of a build, from a compiled network to a report."""
 
 import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from hw.progress import Progress, Stage
 from hw.resources import count_cells
 from hw.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
 from hw.top import BoardCore, reply_bytes
+from model.files import git_commit
 
 __all__ = ["Request", "build", "tools_of"]
 
@@ -141,7 +141,7 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
         stage="netlist",
         tools=versions | {"amaranth": amaranth.__version__, "python": platform.python_version()},
         command=request.command,
-        commit=_commit(),
+        commit=git_commit(),
         model={
             "name": network.name,
             "file": request.model,
@@ -163,15 +163,3 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
         products=[f"{DESIGN}.v", f"{DESIGN}.json", constraints],
         layers=[asdict(layer) for layer in layers],
     )
-
-
-def _commit() -> str | None:
-    """The commit of this program, with "-dirty" behind it where files were changed since."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        described = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return described.stdout.strip()

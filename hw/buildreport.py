@@ -1,13 +1,11 @@
 """The build's report: ``report.json`` for programs, ``report.md`` for people."""
 
-import contextlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hw.resources import Resources
+from model.files import write_text
 
 __all__ = ["BuildReport", "overfull", "remove_report", "resource_table", "write_report"]
 
@@ -75,23 +73,8 @@ def remove_report(folder: Path) -> None:
 
 def write_report(report: BuildReport, folder: Path) -> None:
     """Write both files, each in one step: nobody ever sees half of one."""
-    _replace(folder / "report.md", to_markdown(report))
-    _replace(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as part:
-        try:
-            part.write(text)
-            part.flush()
-            os.chmod(part.name, 0o644)
-            os.replace(part.name, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(part.name)
-            raise
+    write_text(folder / "report.md", to_markdown(report))
+    write_text(folder / "report.json", json.dumps(asdict(report), indent=2) + "\n")
 
 
 def to_markdown(report: BuildReport) -> str:

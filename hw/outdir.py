@@ -1,11 +1,11 @@
 """The folder that a build writes into: there, writable, and free of an earlier run's results."""
 
-import tempfile
 from pathlib import Path
 
 from hw.buildreport import remove_report
 from hw.netlist import DESIGN
 from model.errors import UserError
+from model.files import make_folder
 
 __all__ = ["prepare_folder"]
 
@@ -18,10 +18,8 @@ def prepare_folder(folder: Path) -> None:
 
     Raises UserError where it cannot be written.
     """
+    make_folder(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
         remove_report(folder)
         for suffix in RESULTS:
             (folder / f"{DESIGN}.{suffix}").unlink(missing_ok=True)

@@ -25,156 +25,22 @@ list, provenance) and ``sha256``: of the whole file with the digest's own 64 cha
 `model.bits`.
 """
 
-import hashlib
 import json
-import os
-import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
 from model import bits
+from model.container import FORMAT_VERSION, decode, encode
 from model.errors import UserError
+from model.files import make_folder, write_whole
+from model.network import Conv, Head, Layer, Network
+from model.rules import MAX_CHANNELS, MAX_CLASSES, MAX_SIDE, TAUS, check_network
 
-__all__ = [
-    "FORMAT_VERSION",
-    "SUFFIX",
-    "TAUS",
-    "Conv",
-    "Head",
-    "Layer",
-    "Network",
-    "load",
-    "save",
-]
+__all__ = ["FORMAT_VERSION", "SUFFIX", "Conv", "Head", "Layer", "Network", "load", "save"]
 
-FORMAT_VERSION = 1
 SUFFIX = ".safetensors"
-TAUS = (3, 4, 5, 6, bits.TAPS)
-POOLS = ("none", "max2")
-MAX_SIDE = 1024
-MAX_CHANNELS = 4096
-MAX_CLASSES = 256
 MAX_FILE_BYTES = 1 << 28
-_NO_DIGEST = "0" * 64
-
-
-@dataclass(frozen=True, eq=False)
-class Conv:
-    """A 3x3 binary convolution, optional 2x2 max pooling, and a threshold per output channel.
-
-    ``indices`` [c_out, c_in] name codebook entries; ``codebook`` [2^tau] holds kernel numbers.
-    At tau 9 the layer is plainly binary: the codebook is all 512 kernels in order.
-    """
-
-    name: str
-    height: int
-    width: int
-    tau: int
-    pool: str
-    codebook: np.ndarray
-    indices: np.ndarray
-    thresholds: np.ndarray
-    flips: np.ndarray
-    padding: str = "zero"
-
-    kind = "conv3x3"
-
-    @property
-    def c_out(self) -> int:
-        return self.indices.shape[0]
-
-    @property
-    def c_in(self) -> int:
-        return self.indices.shape[1]
-
-    @property
-    def out_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) after pooling."""
-        scale = 2 if self.pool == "max2" else 1
-        return self.c_out, self.height // scale, self.width // scale
-
-    @property
-    def kernels(self) -> np.ndarray:
-        """Kernel numbers, uint16 [c_out, c_in]."""
-        return self.codebook[self.indices]
-
-    @property
-    def antipodal(self) -> bool:
-        """Whether the top index bit is a sign; see `model.bits.antipodal_order`."""
-        return self.tau < bits.TAPS and bits.is_antipodal(self.codebook)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates an image: nine a kernel application, padded taps counted in."""
-        return bits.TAPS * self.c_in * self.c_out * self.height * self.width
-
-    @property
-    def stored_bits(self) -> int:
-        """tau bits an index, as the published cost figures count: without the codebook."""
-        return self.tau * self.c_in * self.c_out
-
-
-@dataclass(frozen=True, eq=False)
-class Head:
-    """Global sum pooling of the +-1 map, then ``weight @ sums + bias`` (int8, int32), arg-max."""
-
-    name: str
-    channels: int
-    height: int
-    width: int
-    weight: np.ndarray
-    bias: np.ndarray
-
-    kind = "head"
-
-    @property
-    def classes(self) -> int:
-        return self.weight.shape[0]
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates an image of the dense layer."""
-        return self.classes * self.channels
-
-    @property
-    def stored_bits(self) -> int:
-        return 8 * self.weight.size
-
-
-Layer = Conv | Head
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A whole network. ``layers`` are convolutions and, last, one head.
-
-    ``image`` is (colours, height, width) of the 8-bit input; ``input_thresholds`` uint8
-    [colours, levels]; ``provenance`` says how the network was trained (plain JSON values).
-    """
-
-    name: str
-    image: tuple[int, int, int]
-    input_thresholds: np.ndarray
-    layers: tuple[Layer, ...]
-    provenance: dict = field(default_factory=dict)
-
-    @property
-    def convs(self) -> tuple[Conv, ...]:
-        return tuple(layer for layer in self.layers if isinstance(layer, Conv))
-
-    @property
-    def head(self) -> Head:
-        return self.layers[-1]
-
-    @property
-    def stored_bits(self) -> int:
-        """Bits of the convolutions' indices, by the published formula tau * c_in * c_out."""
-        return sum(conv.stored_bits for conv in self.convs)
 
 
 def save(network: Network, path: str | Path) -> int:
@@ -182,24 +48,13 @@ def save(network: Network, path: str | Path) -> int:
 
     Raises UserError where the network breaks a rule of the format or the file can't be written.
     """
-    _check(network, str(path))
+    check_network(network, str(path))
     blob = _encode(network)
     # What could not be read again (a name too long, a NaN in the provenance) is not written.
-    _build(*_decode(blob, str(path)), str(path))
+    _build(*decode(blob, str(path)), str(path))
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-            try:
-                part.write(blob)
-                part.flush()
-                os.chmod(part.name, 0o644)
-                os.replace(part.name, path)
-            except BaseException:
-                os.unlink(part.name)
-                raise
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+    make_folder(path.parent)
+    write_whole(path, lambda file: file.write(blob))
     return len(blob)
 
 
@@ -216,14 +71,14 @@ def load(path: str | Path) -> Network:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if len(blob) > MAX_FILE_BYTES:
         raise UserError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB: not an exported network")
-    metadata, tensors = _decode(blob, str(path))
+    metadata, tensors = decode(blob, str(path))
     network = _build(metadata, tensors, str(path))
-    _check(network, str(path))
+    check_network(network, str(path))
     return network
 
 
 def _encode(network: Network) -> bytes:
-    """The file's bytes: tensors, description, and the digest of all of it."""
+    """The file's bytes."""
     tensors = {"input.thresholds": np.asarray(network.input_thresholds, np.uint8)}
     for place, layer in enumerate(network.layers):
         for key, value in _layer_tensors(layer).items():
@@ -234,24 +89,8 @@ def _encode(network: Network) -> bytes:
         "layers": [_layer_entry(layer) for layer in network.layers],
         "provenance": network.provenance,
     }
-    metadata = {
-        "format": str(FORMAT_VERSION),
-        "network": json.dumps(description, separators=(",", ":"), sort_keys=True),
-        "sha256": _NO_DIGEST,
-    }
-    blank = save_tensors({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata)
-    blank = _in_order(blank)
-    return blank.replace(_digest_field(_NO_DIGEST), _digest_field(_digest(blank)), 1)
-
-
-def _in_order(blob: bytes) -> bytes:
-    """The same file with a sorted header: the library's order differs from run to run."""
-    size = int.from_bytes(blob[:8], "little")
-    header = json.dumps(json.loads(blob[8 : 8 + size]), separators=(",", ":"), sort_keys=True)
-    # The data begin at a multiple of 8 bytes.
-    text = header.encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + blob[8 + size :]
+    text = json.dumps(description, separators=(",", ":"), sort_keys=True)
+    return encode(tensors, text)
 
 
 def _layer_tensors(layer: Layer) -> dict[str, np.ndarray]:
@@ -279,52 +118,6 @@ def _layer_entry(layer: Layer) -> dict:
         "pool": layer.pool,
         "padding": layer.padding,
     }
-
-
-def _digest_field(digest: str) -> bytes:
-    return f'"sha256":"{digest}"'.encode()
-
-
-def _digest(blank: bytes) -> str:
-    return hashlib.sha256(blank).hexdigest()
-
-
-def _decode(blob: bytes, where: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Metadata and tensors of a file whose version and digest are right."""
-    metadata = _metadata(blob, where)
-    version = metadata.get("format")
-    if version is None or "network" not in metadata:
-        raise UserError(f"{where}: not an exported network (its header names no format)")
-    if version != str(FORMAT_VERSION):
-        raise UserError(
-            f"{where}: format version {version[:20]!r} is not known, this program reads version "
-            f"{FORMAT_VERSION}: update the program or export the network again"
-        )
-    stated = metadata.get("sha256", "")
-    blank = blob.replace(_digest_field(stated), _digest_field(_NO_DIGEST), 1)
-    if len(stated) != len(_NO_DIGEST) or _digest(blank) != stated:
-        raise UserError(f"{where}: altered or truncated (its checksum does not match)")
-    try:
-        return metadata, load_tensors(blob)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        # The library's text can run over many lines; ours is one.
-        problem = " ".join(str(error).split())[:120]
-        raise UserError(f"{where}: a tensor cannot be read: {problem}") from error
-
-
-def _metadata(blob: bytes, where: str) -> dict[str, str]:
-    """The header's text entries, read without trusting any of its numbers."""
-    size = int.from_bytes(blob[:8], "little")
-    if len(blob) < 8 or size > len(blob) - 8:
-        raise UserError(f"{where}: truncated, or not an exported network")
-    try:
-        header = json.loads(blob[8 : 8 + size])
-        metadata = header["__metadata__"]
-        if all(isinstance(value, str) for value in metadata.values()):
-            return metadata
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    raise UserError(f"{where}: not an exported network (its header cannot be read)")
 
 
 class _Reader:
@@ -454,67 +247,3 @@ def _build_head(
     weight = reader.tensor(f"{place}.weight", (np.dtype("int8"),), (classes, channels))
     bias = reader.tensor(f"{place}.bias", (np.dtype("int32"),), (classes,))
     return Head(name, channels, height, width, weight, bias)
-
-
-def _check(network: Network, where: str) -> None:
-    """The rules that join tensors: shapes chain, indices lie in the codebook, ranges hold."""
-
-    def require(holds: bool, what: str, problem: str) -> None:
-        if not holds:
-            raise UserError(f"{where}: {what}: {problem}")
-
-    colours, height, width = network.image
-    require(
-        1 <= colours <= 4 and 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE,
-        "image",
-        f"{network.image} is not 1 to 4 colours of 1 to {MAX_SIDE} rows and columns",
-    )
-    planes = network.input_thresholds
-    require(
-        planes.ndim == 2 and planes.shape[0] == colours and 1 <= planes.shape[1] <= 255,
-        "input.thresholds",
-        f"shape {planes.shape} is not ({colours}, 1 to 255 levels)",
-    )
-    require(len(network.layers) >= 2, "layers", "a network is at least one conv3x3 and a head")
-    require(isinstance(network.layers[-1], Head), "layers", "the last layer must be a head")
-    shape = (planes.size, height, width)
-    for place, layer in enumerate(network.layers[:-1]):
-        what = f"layer {place} ({layer.name})"
-        require(isinstance(layer, Conv), what, "only the last layer may be a head")
-        _check_conv(require, place, layer, what, shape)
-        shape = layer.out_shape
-    head = network.head
-    what = f"layer {len(network.layers) - 1} ({head.name})"
-    given = (head.channels, head.height, head.width)
-    require(given == shape, what, f"input shape {given} is not the last layer's output {shape}")
-
-
-def _check_conv(require, place: int, conv: Conv, what: str, shape: tuple[int, int, int]) -> None:
-    given = (conv.c_in, conv.height, conv.width)
-    require(given == shape, what, f"input shape {given} is not what comes before it: {shape}")
-    require(conv.tau in TAUS, what, f"tau {conv.tau} is not one of {TAUS}")
-    require(conv.pool in POOLS, what, f"pool {conv.pool!r} is not one of {', '.join(POOLS)}")
-    require(conv.padding == "zero", what, f"padding {conv.padding!r} is not 'zero'")
-    require(
-        conv.pool == "none" or min(conv.height, conv.width) >= 2,
-        what,
-        f"a {conv.height}x{conv.width} map cannot be pooled 2x2",
-    )
-    codebook, entries = conv.codebook, 1 << conv.tau
-    require(codebook.shape == (entries,), f"{place}.codebook", f"must have {entries} entries")
-    require(
-        int(codebook.max()) < bits.KERNELS and len(np.unique(codebook)) == entries,
-        f"{place}.codebook",
-        "entries must be different kernel numbers below 512",
-    )
-    require(
-        int(conv.indices.max()) < entries and int(conv.indices.min()) >= 0,
-        f"{place}.indices",
-        f"index {int(conv.indices.max())} is past the codebook of {entries} entries",
-    )
-    low, high = -bits.TAPS * conv.c_in, bits.TAPS * conv.c_in + 1
-    require(
-        low <= int(conv.thresholds.min()) and int(conv.thresholds.max()) <= high,
-        f"{place}.thresholds",
-        f"must lie from {low} to {high}, what {conv.c_in} input channels can sum up to",
-    )

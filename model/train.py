@@ -17,10 +17,11 @@ from model import datasets
 from model.codebooks import KINDS, TAU_OF_BITS, tau_of
 from model.datasets import Dataset
 from model.errors import UserError, run_command
+from model.files import make_folder
 from model.format import SUFFIX
 from model.nets import NETS, net_config
 from model.training.config import DEFAULTS, TrainConfig
-from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines, make_folder
+from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
 from model.training.progress import make_progress, working
 
 __all__ = ["main"]

@@ -1,10 +1,7 @@
 """The report of a simulation: ``report.json`` for programs, ``report.md`` for people."""
 
 import json
-import os
 import platform
-import subprocess
-import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +10,7 @@ import numpy as np
 
 from model.bits import TAPS
 from model.errors import UserError
+from model.files import git_commit, make_folder, write_text
 from model.format import Network
 from sim.cycles import rows
 from sim.verify import Verdict
@@ -23,7 +21,6 @@ __all__ = [
     "TENSORS",
     "Setup",
     "build_report",
-    "check_writable",
     "prepare_folder",
     "write_report",
 ]
@@ -98,19 +95,9 @@ def build_report(
             "python": platform.python_version(),
             **{package: version(package) for package in ("amaranth", "numpy")},
         },
-        "commit": _commit(),
+        "commit": git_commit(),
         "command": setup.command,
     }
-
-
-def check_writable(folder: Path) -> None:
-    """Make the folder and try to write there; raises UserError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"folder {folder}: cannot write there: {error.strerror}") from error
 
 
 def prepare_folder(folder: Path) -> None:
@@ -118,7 +105,7 @@ def prepare_folder(folder: Path) -> None:
 
     A run that fails or is interrupted then leaves no report that could be taken for its own.
     """
-    check_writable(folder)
+    make_folder(folder)
     for name in (JSON, MARKDOWN, TENSORS):
         try:
             (folder / name).unlink(missing_ok=True)
@@ -128,15 +115,8 @@ def prepare_folder(folder: Path) -> None:
 
 def write_report(report: dict, markdown: str, folder: Path) -> None:
     """Write ``report.json`` and ``report.md``; each appears whole or not at all."""
-    for name, text in ((JSON, json.dumps(report, indent=2)), (MARKDOWN, markdown)):
-        part = folder / f".{name}.part"
-        try:
-            part.write_text(text + "\n", encoding="utf-8")
-            os.replace(part, folder / name)
-        except OSError as error:
-            raise UserError(f"{folder / name}: cannot be written: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
+    write_text(folder / JSON, json.dumps(report, indent=2) + "\n")
+    write_text(folder / MARKDOWN, markdown + "\n")
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -146,15 +126,3 @@ def _share(part: int, whole: int) -> float | None:
 def _lane_use(setup: Setup, kind: str, macs: int, cycles: int) -> float | None:
     """MACs done for each one the array could have done; the head does not run on the array."""
     return None if kind == "head" else _share(macs, cycles * TAPS * setup.pixels * setup.channels)
-
-
-def _commit() -> str | None:
-    """The git commit this runs from, with ``-dirty`` for changed files; None outside of git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

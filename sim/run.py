@@ -22,6 +22,7 @@ from hw.compiler import compile_network
 from hw.cycles import predict
 from model import datasets
 from model.errors import CheckError, UserError, run_command
+from model.files import make_folder
 from model.format import Network
 from model.shipped import DEFAULT, load_model
 from sim.compiled.toolchain import missing
@@ -32,7 +33,6 @@ from sim.report import (
     TENSORS,
     Setup,
     build_report,
-    check_writable,
     prepare_folder,
     write_report,
 )
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     prepare_folder(options.out)
     if options.vcd:
-        check_writable(options.vcd.parent)
+        make_folder(options.vcd.parent)
     chosen = slice(options.first, options.first + options.images)
     images = data.images[chosen]
     cycles = sum(layer.cycles for layer in predict(program))

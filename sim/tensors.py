@@ -1,11 +1,11 @@
 """Saves the tensors of a simulation beside the golden model's, for a closer look."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from model import golden
+from model.files import write_whole
 from model.format import Network
 from sim.watcher import Recording
 
@@ -27,9 +27,4 @@ def save_tensors(network: Network, images: np.ndarray, recording: Recording, pat
     for name, golden_tensor, rtl_tensors in zip(names, want, found, strict=True):
         arrays[f"golden.{name}"] = golden_tensor
         arrays[f"rtl.{name}"] = np.stack(rtl_tensors)
-    part = path.with_name(f".{path.name}.part.npz")
-    try:
-        np.savez_compressed(part, **arrays)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, lambda file: np.savez_compressed(file, **arrays))

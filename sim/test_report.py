@@ -150,7 +150,7 @@ def test_reports_are_written_whole(network, tmp_path):
 
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/sub: cannot write there: Not a directory"):
+    with pytest.raises(UserError, match="file/sub cannot be written .Not a directory"):
         prepare_folder(tmp_path / "file" / "sub")
 
 

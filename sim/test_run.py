@@ -103,8 +103,8 @@ BAD = [
     (["--dataset", "mnist"], "--data DIR"),
     (["--dataset", "mnist", "--data", "/nowhere"], "/nowhere"),
     (["--model", "nowhere"], "neither a file nor a shipped network"),
-    (["--out", "/dev/null/x"], "cannot write there"),
-    (["--vcd", "/dev/null/x/waves.vcd"], "cannot write there"),
+    (["--out", "/dev/null/x"], "cannot be written"),
+    (["--vcd", "/dev/null/x/waves.vcd"], "cannot be written"),
 ]
 
 

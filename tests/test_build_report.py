@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-import hw.buildreport
 from hw.boards import BOARDS, find_board
 from hw.build import check
 from hw.buildreport import BuildReport, overfull, remove_report, resource_table, write_report
 from hw.flow_ecp5 import read_timing
 from hw.resources import Resources, count_cells
+from model import files
 from model.errors import CheckError, UserError
 
 CONTRACT = {
@@ -78,9 +78,9 @@ def test_no_half_report_is_left(tmp_path, monkeypatch, failing):
         raise KeyboardInterrupt
 
     if failing == "write":
-        monkeypatch.setattr(hw.buildreport.os, "chmod", interrupted)
+        monkeypatch.setattr(files.os, "chmod", interrupted)
     else:
-        monkeypatch.setattr(hw.buildreport.os, "replace", interrupted)
+        monkeypatch.setattr(files.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_report(make_report(), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from model.errors import UserError
+from model.files import write_whole
 from model.training.config import TrainConfig
-from model.training.files import CHECKPOINT, write_whole
+from model.training.files import CHECKPOINT
 
 __all__ = ["VERSION", "read", "write"]
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import platform
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from model import datasets, export, verify
 from model.codebooks import tau_of
 from model.cost import network_cost, network_shapes, stored_bits
 from model.datasets import Dataset
+from model.files import git_commit
 from model.format import SUFFIX, save
 from model.training.files import METRICS, write_json
 from model.training.loop import Trainer
@@ -61,7 +61,7 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "formula_bytes": -(-formula // 8),
         "config": dataclasses.asdict(config),
         "python": platform.python_version(),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
     }
     write_json(folder / METRICS, metrics)
     print(
@@ -72,15 +72,3 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         flush=True,
     )
     return metrics
-
-
-def _git_commit() -> str | None:
-    """The commit of this source tree, where git knows it."""
-    here = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
