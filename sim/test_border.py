@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.array import BorderCorrection
+from hw.array.border import correction_bits
 from model import bits
 from sim.test_array_passes import Stimulus, number
 
@@ -110,7 +111,7 @@ def test_equals_zero_padded_convolution(height, width, c_in, channels, pixels, s
 
     def collect(at: int, value: int) -> None:
         tile, o = found[at]
-        size = dut.correction_bits
+        size = correction_bits(dut.channels, dut.e_bits)
         fields = (value >> size * np.arange(pixels, dtype=object)) & ((1 << size) - 1)
         total[tile, o] += [field - (field >> size - 1 << size) for field in fields]
 

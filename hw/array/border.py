@@ -8,7 +8,7 @@ from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.planes import LaneNumbers
 from hw.params import KERNEL_BITS
 
-__all__ = ["BorderCorrection"]
+__all__ = ["BorderCorrection", "correction_bits"]
 
 TOP, BOTTOM, LEFT, RIGHT = (0, 1, 2), (6, 7, 8), (0, 3, 6), (2, 5, 8)
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = 0, 2, 6, 8
@@ -31,6 +31,11 @@ def _pick(select: Value, one: Value, other: Value) -> Value:
 def _count_shape(channels: int) -> AdderShape:
     """Counts the zeros of each tap; the taps are the lanes."""
     return AdderShape((0,), (channels,), channels.bit_length(), barriers=0)
+
+
+def correction_bits(channels: int, e_bits: int) -> int:
+    """Bits of a correction, its sign included."""
+    return 1 + max((SINGLE_TAPS * channels).bit_length(), e_bits)
 
 
 class BorderCorrection(wiring.Component):
@@ -75,6 +80,7 @@ class BorderCorrection(wiring.Component):
             raise ValueError(f"e_bits must be at least 1, not {e_bits!r}")
         self.pixels, self.channels, self.e_bits = pixels, channels, e_bits
         lanes = In(pixels)
+        number = signed(correction_bits(channels, e_bits))
         super().__init__(
             {
                 "kernels": In(channels * KERNEL_BITS),
@@ -89,14 +95,9 @@ class BorderCorrection(wiring.Component):
                 "row_last": lanes,
                 "col_first": lanes,
                 "col_last": lanes,
-                "correction": Out(data.ArrayLayout(signed(self.correction_bits), pixels)),
+                "correction": Out(data.ArrayLayout(number, pixels)),
             }
         )
-
-    @property
-    def correction_bits(self) -> int:
-        """Bits of a correction, its sign included."""
-        return 1 + max((SINGLE_TAPS * self.channels).bit_length(), self.e_bits)
 
     @staticmethod
     def latency_of(channels: int) -> int:
@@ -116,7 +117,7 @@ class BorderCorrection(wiring.Component):
         classes = self._class_counts(m, taps, single_row, single_column)
         last = _delay(m, self.last, to_classes + 1)
         q = _delay(m, self.q, to_classes + 1)
-        bits = self.correction_bits
+        bits = correction_bits(self.channels, self.e_bits)
         corrections = {}
         for key, count in classes.items():
             e = {"row": self.e_row, "col": self.e_col}.get(key[:3], self.e_corner)
@@ -173,7 +174,7 @@ class BorderCorrection(wiring.Component):
 
         everywhere = (1 << self.pixels) - 1
         planes = []
-        for place in range(self.correction_bits):
+        for place in range(correction_bits(self.channels, self.e_bits)):
             bit = {key: Mux(value[place], everywhere, 0) for key, value in corrections.items()}
             side = _pick(
                 is_row,

@@ -1,0 +1,138 @@
+"""The way to the array: image and earlier layers' maps, channel by channel, as windows.
+
+::
+
+    i -> encoder -> input memory --.
+                                   +-> line buffer -> load port of the array
+         activation memory --------'
+
+The first layer reads the half of the input memory that its image lies in, every other layer the
+activation memory, into which the layer before has written.
+"""
+
+from amaranth.hdl import Module, Mux
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.array.interface import array_members
+from hw.banks import BANKS, BankedMemory
+from hw.descriptor import descriptor_layout
+from hw.encoder import Encoder
+from hw.line_buffer import LineBuffer
+from hw.loader import Loader
+from hw.pipeline import delay
+from hw.program import Program
+from hw.schedule import LOAD_LATENCY
+
+__all__ = ["WindowSide"]
+
+
+class WindowSide(wiring.Component):
+    """See the module.
+
+    Members
+    -------
+    i : stream of bytes, images.
+    full, release, half : halves of the input memory, as the sequencer knows them.
+    start, descriptor : In, of the layer; first_layer : In, it reads the input memory.
+    load : Out, for the array.
+    write_valid, write_bank, write_address, write_data : In, a word for the activation memory.
+    plane_valid, plane_tile, plane_channel, plane_data : Out, a word of planes (observation).
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        parameters, sizes = program.parameters, program.sizes
+        first = program.plans[0]
+        tiles = first.last_tile + 1
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "full": Out(2),
+                "release": In(2),
+                "half": In(1),
+                "start": In(1),
+                "descriptor": In(descriptor_layout(program)),
+                "first_layer": In(1),
+                "load": array_members(parameters)["load"].flip(),
+                "write_valid": In(1),
+                "write_bank": In(range(BANKS)),
+                "write_address": In(range(max(sizes.activation_words, 2))),
+                "write_data": In(parameters.pixels),
+                "plane_valid": Out(1),
+                "plane_tile": Out(range(tiles)),
+                "plane_channel": Out(range(first.c_in)),
+                "plane_data": Out(parameters.pixels),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        program, d = self.program, self.descriptor
+        parameters, sizes = program.parameters, program.sizes
+        _, height, width = program.network.image
+        m.submodules.encoder = encoder = Encoder(
+            program.network.input_thresholds.tolist(),
+            height=height,
+            width=width,
+            pixels=parameters.pixels,
+            half_words=sizes.input_words,
+        )
+        m.submodules.inputs = inputs = BankedMemory(parameters.pixels, 2 * sizes.input_words)
+        m.submodules.activations = activations = BankedMemory(
+            parameters.pixels, sizes.activation_words
+        )
+        m.submodules.loader = loader = Loader(
+            descriptor_layout(program),
+            program.timing,
+            pixels=parameters.pixels,
+            channels=parameters.channels,
+            words=max(2 * sizes.input_words, sizes.activation_words),
+        )
+        m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
+
+        connect(m, flipped(self.i), encoder.i)
+        half_base = Mux(self.half, sizes.input_words, 0)
+        m.d.comb += [
+            self.full.eq(encoder.full),
+            encoder.release.eq(self.release),
+            inputs.write_valid.eq(encoder.write_valid),
+            inputs.write_bank.eq(encoder.write_bank),
+            inputs.write_data.eq(encoder.write_data),
+            inputs.write_address.eq(
+                encoder.write_address + Mux(encoder.write_half, sizes.input_words, 0)
+            ),
+            activations.write_valid.eq(self.write_valid),
+            activations.write_bank.eq(self.write_bank),
+            activations.write_address.eq(self.write_address),
+            activations.write_data.eq(self.write_data),
+            loader.start.eq(delay(m, self.start, program.timing.load_wait, "load_start")),
+            loader.descriptor.eq(d),
+            loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
+        ]
+        for bank in range(BANKS):
+            # Bank by bank: the addresses of the two memories differ in width.
+            m.d.comb += [
+                inputs.read_address[bank].eq(loader.address[bank]),
+                activations.read_address[bank].eq(loader.address[bank]),
+                lines.words[bank].eq(
+                    Mux(self.first_layer, inputs.read_data[bank], activations.read_data[bank])
+                ),
+            ]
+        m.d.comb += [
+            lines.geometry.eq(d.geometry),
+            lines.first_columns.eq(d.first_columns),
+            lines.last_columns.eq(d.last_columns),
+            lines.phase.eq(delay(m, loader.phase, BankedMemory.latency, "phase")),
+            lines.first_rows.eq(delay(m, loader.first_rows, BankedMemory.latency, "first_rows")),
+            lines.last_rows.eq(delay(m, loader.last_rows, BankedMemory.latency, "last_rows")),
+            self.load.valid.eq(delay(m, loader.read, LOAD_LATENCY, "read")),
+            self.load.channel.eq(delay(m, loader.lane, LOAD_LATENCY, "lane")),
+            self.load.null.eq(delay(m, loader.null, LOAD_LATENCY, "null")),
+            self.load.windows.eq(lines.windows),
+            self.plane_valid.eq(encoder.write_valid),
+            self.plane_tile.eq(encoder.write_tile),
+            self.plane_channel.eq(encoder.write_channel),
+            self.plane_data.eq(encoder.write_data),
+        ]
+        return m
