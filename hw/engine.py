@@ -58,9 +58,9 @@ class Engine(wiring.Component):
         layout = descriptor_layout(program)
         m.submodules.sequencer = sequencer = Sequencer(layout, descriptor_rows(program), timing)
         m.submodules.issuer = issuer = Issuer(layout, timing, program.sizes.index_words)
-        m.submodules.windows = windows = WindowSide(program)
-        m.submodules.sums = sums = SumSide(program)
-        m.submodules.words = words = WordSide(
+        m.submodules.window_side = windows = WindowSide(program)
+        m.submodules.sum_side = sums = SumSide(program)
+        m.submodules.word_side = words = WordSide(
             program, sums.sums.shape(), sums.corrections.shape()
         )
         m.submodules.head = head = self._head()
