@@ -12,14 +12,14 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-from hw.autosize import choose
 from hw.boards import BOARDS, find_board
-from hw.builder import Request, build, tools_of
-from hw.buildreport import BuildReport, overfull, write_report
-from hw.outdir import prepare_folder
+from hw.flow.autosize import choose
+from hw.flow.builder import Request, build, tools_of
+from hw.flow.outdir import prepare_folder
+from hw.flow.progress import Progress
+from hw.flow.report import BuildReport, overfull, write_report
+from hw.flow.tools import find_tool
 from hw.params import ARRAYS
-from hw.progress import Progress
-from hw.tools import find_tool
 from hw.uart import bit_cycles
 from model import shipped
 from model.errors import CheckError, UserError, run_command

@@ -1,7 +1,7 @@
-"""Measures what `hw.estimate` is fitted to: ``python -m hw.calibrate`` (an hour on two cores).
+"""Measures what `hw.flow.estimate` is fitted to: ``python -m hw.calibrate`` (an hour on two cores).
 
 Synthesises the digits network for every board, array and size of `POINTS`, and writes
-``hw/calibration.json`` anew. To be run again when the engine's area has changed.
+``hw/flow/calibration.json`` anew. To be run again when the engine's area has changed.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from hw.boards import BOARDS, Board
 from hw.boards.top import BoardTop
 from hw.compiler import compile_network
 from hw.engine import Engine
-from hw.estimate import CALIBRATION, shape_terms
-from hw.netlist import elaborate, synthesise
-from hw.progress import Progress, Stage
-from hw.resources import count_cells
+from hw.flow.estimate import CALIBRATION, shape_terms
+from hw.flow.netlist import elaborate, synthesise
+from hw.flow.progress import Progress, Stage
+from hw.flow.resources import count_cells
 from hw.top import BoardCore
 from model.errors import run_command
 from model.shipped import load_model

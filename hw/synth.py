@@ -14,10 +14,10 @@ from amaranth.lib import wiring
 
 from hw.array import BorderCorrection, make_array
 from hw.array.codebook import IndexDecoder
-from hw.mapping import mapping
+from hw.flow.mapping import mapping
+from hw.flow.resources import FAMILIES, Resources, count_cells
+from hw.flow.tools import YOSYS, find_tool
 from hw.params import ArrayParameters
-from hw.resources import FAMILIES, Resources, count_cells
-from hw.tools import YOSYS, find_tool
 from model.errors import UserError, run_command
 
 __all__ = ["UNITS", "Unit", "main", "synthesise"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hw import synth
-from hw.resources import Resources, count_cells
+from hw.flow.resources import Resources, count_cells
 from model.errors import UserError
 
 

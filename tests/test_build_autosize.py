@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from hw import autosize
-from hw.autosize import TOLERANCE, WORTHWHILE, choose, lane_counts, margins
 from hw.boards import BOARDS
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
-from hw.estimate import CALIBRATION, FITTED, block_rams, estimate, least_luts
-from hw.resources import Resources
+from hw.flow import autosize
+from hw.flow.autosize import TOLERANCE, WORTHWHILE, choose, lane_counts, margins
+from hw.flow.estimate import CALIBRATION, FITTED, block_rams, estimate, least_luts
+from hw.flow.resources import Resources
 from model.errors import CheckError, UserError
 from model.shipped import load_model
 from sim.synthetic import random_network

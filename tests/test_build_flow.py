@@ -5,8 +5,8 @@ import json
 import pytest
 
 from hw import build
-from hw.buildreport import overfull
-from hw.netlist_check import risky_cells
+from hw.flow.netlist_check import risky_cells
+from hw.flow.report import overfull
 from model.format import save
 from sim.synthetic import random_network
 

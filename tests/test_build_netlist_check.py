@@ -1,6 +1,6 @@
 """The netlist check names what open routers get wrong, and nothing else."""
 
-from hw.netlist_check import risky_cells
+from hw.flow.netlist_check import risky_cells
 
 
 def cell(kind, **parameters):

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from hw.boards import BOARDS
-from hw.pll import ECP5_PLL, XC7_PLL, find_settings
+from hw.flow.pll import ECP5_PLL, XC7_PLL, find_settings
 
 # Data sheet limits, written down again: FPGA-DS-02012 (ECP5) and DS181 speed grade -1 (Artix-7).
 LIMITS = {

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from hw.progress import Progress, Stage
-from hw.tools import YOSYS, Tool, find_tool, run_tool, tool_version
+from hw.flow.progress import Progress, Stage
+from hw.flow.tools import YOSYS, Tool, find_tool, run_tool, tool_version
 from model.errors import CheckError, UserError
 
 TALKER = (
@@ -64,7 +64,7 @@ def test_program_without_a_version_is_doubted(talker):
 
 
 def test_progress_is_never_silent_for_long(monkeypatch):
-    monkeypatch.setattr("hw.progress.PLAIN_SECONDS", 0.05)
+    monkeypatch.setattr("hw.flow.progress.PLAIN_SECONDS", 0.05)
     stream = io.StringIO()
     with Progress(stream).stage("work") as stage:
         stage.line = "half way"
@@ -81,7 +81,7 @@ def test_terminal_gets_one_line_that_changes(monkeypatch):
         def isatty(self):
             return True
 
-    monkeypatch.setattr("hw.progress.LIVE_SECONDS", 0.05)
+    monkeypatch.setattr("hw.flow.progress.LIVE_SECONDS", 0.05)
     stream = Terminal()
     with Progress(stream).stage("work") as stage:
         stage.line = "x" * 500

@@ -7,7 +7,7 @@ from amaranth.lib import cdc, io
 from amaranth_boards.arty_a7 import ArtyA7_35Platform
 
 from hw.boards.board import Board
-from hw.pll import XC7_PLL, PllSettings
+from hw.flow.pll import XC7_PLL, PllSettings
 
 __all__ = ["ARTY_A7"]
 

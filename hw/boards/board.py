@@ -7,7 +7,7 @@ from fractions import Fraction
 from amaranth.build import Platform
 from amaranth.hdl import Elaboratable
 
-from hw.pll import PllFamily, PllSettings, find_settings
+from hw.flow.pll import PllFamily, PllSettings, find_settings
 
 __all__ = ["Board"]
 

@@ -4,7 +4,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 
 from hw.boards.board import Board
-from hw.pll import PllSettings
+from hw.flow.pll import PllSettings
 from hw.top import BoardCore
 
 __all__ = ["BoardTop"]

@@ -7,7 +7,7 @@ from amaranth.lib import cdc, io
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from hw.boards.board import Board
-from hw.pll import ECP5_PLL, PllSettings
+from hw.flow.pll import ECP5_PLL, PllSettings
 
 __all__ = ["ULX3S_85F"]
 
@@ -106,7 +106,7 @@ ULX3S_85F = Board(
     oscillator_mhz=25,
     default_clock_mhz=50,
     # As nextpnr's database has it; one of its 10,455 write ports (TRELLIS_RAMW) goes with each
-    # DPR16X4, which takes six LUT4 all told (hw/resources.py).
+    # DPR16X4, which takes six LUT4 all told (hw/flow/resources.py).
     available={"lut": 83640, "lutram": 62730, "ff": 83640, "bram": 208, "dsp": 156},
     # So that nextpnr is done in minutes: with a quarter of the part (21,365 LUT4, 16 pixels x 32
     # channels) it took 23 of them, on one core.

@@ -50,7 +50,7 @@ def build_library(
         (work / "top.il").write_text(source)
         on_stage("translating to C++")
         script = "read_rtlil top.il; proc; write_verilog -noattr top.v"
-        _run([tools.yosys, "-q", "-p", script], work)
+        _run([*tools.yosys, "-q", "-p", script], work)
         _run([tools.verilator, *VERILATOR, "top.v"], work)
         _compile(work, tools, on_stage)
         for file in work.iterdir():

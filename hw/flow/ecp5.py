@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.boards import Board
-from hw.netlist import DESIGN
-from hw.progress import Stage
-from hw.tools import ECPPACK, NEXTPNR_ECP5, run_tool
+from hw.flow.netlist import DESIGN
+from hw.flow.progress import Stage
+from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, run_tool
 from model.errors import CheckError
 
 __all__ = ["Timing", "pack", "place_and_route", "read_timing"]

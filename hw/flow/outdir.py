@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hw.buildreport import remove_report
-from hw.netlist import DESIGN
+from hw.flow.netlist import DESIGN
+from hw.flow.report import remove_report
 from model.errors import UserError
 from model.files import make_folder
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from hw.resources import Resources
+from hw.flow.resources import Resources
 from model.files import write_text
 
 __all__ = ["BuildReport", "overfull", "remove_report", "resource_table", "write_report"]

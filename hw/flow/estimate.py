@@ -1,9 +1,9 @@
 """What an engine will take of a part, before synthesis: fitted to measured netlists.
 
-``hw/calibration.json`` holds the measurements and the command that made them. LUTs, LUTRAM and
+``hw/flow/calibration.json`` holds the measurements and the command that made them. LUTs, LUTRAM and
 flip-flops of each family and array are fitted by least squares over a few numbers of the array's
 shape; block RAM follows from the shapes of the memories. Other networks and codebooks than the
-measured ones are extrapolation: that is what the margins of `hw.autosize` are for.
+measured ones are extrapolation: that is what the margins of `hw.flow.autosize` are for.
 """
 
 import json
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from hw.banks import BANKS
+from hw.flow.resources import Resources
 from hw.program import Program
-from hw.resources import Resources
 from hw.top import FIFO_BYTES
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.progress import Stage
+from hw.flow.progress import Stage
 from model.errors import CheckError, UserError
 
 __all__ = ["ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_tool", "tool_version"]

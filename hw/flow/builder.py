@@ -12,17 +12,17 @@ import amaranth
 
 from hw.boards import Board
 from hw.boards.top import BoardTop
-from hw.buildreport import BuildReport, resource_table
 from hw.cycles import predict
 from hw.engine import Engine
-from hw.flow_ecp5 import pack, place_and_route
-from hw.netlist import DESIGN, elaborate, read_netlist, synthesise
-from hw.netlist_check import risky_cells
-from hw.pll import PllSettings
+from hw.flow.ecp5 import pack, place_and_route
+from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
+from hw.flow.netlist_check import risky_cells
+from hw.flow.pll import PllSettings
+from hw.flow.progress import Progress, Stage
+from hw.flow.report import BuildReport, resource_table
+from hw.flow.resources import count_cells
+from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
 from hw.program import Program
-from hw.progress import Progress, Stage
-from hw.resources import count_cells
-from hw.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
 from hw.top import BoardCore, reply_bytes
 from model.files import git_commit
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from amaranth.hdl import Elaboratable
 
 from hw.boards import Board
-from hw.mapping import mapping
-from hw.progress import Stage
-from hw.tools import YOSYS, run_tool
+from hw.flow.mapping import mapping
+from hw.flow.progress import Stage
+from hw.flow.tools import YOSYS, run_tool
 
 __all__ = ["DESIGN", "elaborate", "read_netlist", "synthesise"]
 

@@ -1,0 +1,1 @@
+"""From an engine to a netlist or a bitstream: sizing, tools, resources, timing, reports."""
