@@ -1,5 +1,6 @@
 """The compiled simulation against Amaranth's: the same tensors, cycles and complaints."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hw.compiler import compile_network
 from hw.engine import Engine
 from model.errors import CheckError
+from sim import clean
 from sim.compiled import cache
 from sim.compiled.simulator import CompiledHarness
 from sim.compiled.toolchain import find_toolchain, missing
@@ -24,6 +26,26 @@ SMALL = {"image": (2, 5, 7), "levels": 2, "channels": (4, 6), "pools": ("max2", 
 def private_cache(tmp_path, monkeypatch):
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def test_clean_empties_the_cache_and_says_how_much(private_cache, capsys):
+    simulator = private_cache / "some-simulator"
+    simulator.mkdir(parents=True)
+    (simulator / "simulator.so").write_bytes(bytes(1 << 20))
+    clean.main([])
+    assert capsys.readouterr().out.startswith("1.0 MiB freed")
+    assert not private_cache.exists()
+
+
+def test_the_least_recently_used_go_when_the_cache_is_full(private_cache, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT_BYTES", 350)
+    for number, key in enumerate("abc"):
+        place = cache.cached(key, lambda work: (work / "simulator.so").write_bytes(bytes(100)))
+        os.utime(place, (number, number))
+    # Used again, "a" is the newest but for the one to come.
+    cache.cached("a", lambda work: pytest.fail("is there already"))
+    cache.cached("d", lambda work: (work / "simulator.so").write_bytes(bytes(100)))
+    assert sorted(place.name for place in private_cache.iterdir()) == ["a", "c", "d"]
 
 
 @pytest.mark.slow
