@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.array.adder import AdderShape, PlaneAdder
 from hw.array.planes import LaneNumbers
 from hw.params import KERNEL_BITS
+from hw.pipeline import delay
 
 __all__ = ["BorderCorrection", "correction_bits"]
 
@@ -14,14 +15,6 @@ TOP, BOTTOM, LEFT, RIGHT = (0, 1, 2), (6, 7, 8), (0, 3, 6), (2, 5, 8)
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = 0, 2, 6, 8
 _SUM_STAGES = 4  # sides, classes' N, classes' corrections, lanes
 SINGLE_TAPS = 8  # masked in a map of one pixel: all but the middle
-
-
-def _delay(m: Module, value: Value, cycles: int) -> Value:
-    for _ in range(cycles):
-        later = Signal.like(value, name="delayed")
-        m.d.sync += later.eq(value)
-        value = later
-    return value
 
 
 def _pick(select: Value, one: Value, other: Value) -> Value:
@@ -112,16 +105,16 @@ class BorderCorrection(wiring.Component):
 
         latency = self.latency_of(self.channels)
         to_classes = latency - _SUM_STAGES + 1
-        single_row = _delay(m, self.single_row, to_classes)
-        single_column = _delay(m, self.single_column, to_classes)
+        single_row = delay(m, self.single_row, to_classes, "late")
+        single_column = delay(m, self.single_column, to_classes, "late")
         classes = self._class_counts(m, taps, single_row, single_column)
-        last = _delay(m, self.last, to_classes + 1)
-        q = _delay(m, self.q, to_classes + 1)
+        last = delay(m, self.last, to_classes + 1, "late")
+        q = delay(m, self.q, to_classes + 1, "late")
         bits = correction_bits(self.channels, self.e_bits)
         corrections = {}
         for key, count in classes.items():
             e = {"row": self.e_row, "col": self.e_col}.get(key[:3], self.e_corner)
-            e = _delay(m, e, to_classes + 1)
+            e = delay(m, e, to_classes + 1, "late")
             corrections[key] = Signal(signed(bits), name=f"correction_{key}")
             m.d.sync += corrections[key].eq(Mux(last, (e + q) >> 1, 0) - count)
         m.submodules.lanes = lanes = LaneNumbers(self.pixels, signed(bits))
@@ -137,7 +130,7 @@ class BorderCorrection(wiring.Component):
             total = sum(taps[tap] for tap in members)
             side[name] = Signal(total.shape(), name=name)
             m.d.sync += side[name].eq(total)
-        corner = [_delay(m, taps[tap], 1) for tap in range(KERNEL_BITS)]
+        corner = [delay(m, taps[tap], 1, "late") for tap in range(KERNEL_BITS)]
         below = Mux(single_row, side["bottom"], 0)
         beside = Mux(single_column, side["right"], 0)
         rows = {"first": side["top"] + below, "last": side["bottom"]}
@@ -165,12 +158,12 @@ class BorderCorrection(wiring.Component):
         horizontal = self.row_first | self.row_last
         vertical = self.col_first | self.col_last
         lower, right = self.row_last & ~self.row_first, self.col_last & ~self.col_first
-        delay = self.latency_of(self.channels) - 1
-        bottom, far = _delay(m, lower, delay), _delay(m, right, delay)
-        is_row = _delay(m, horizontal & ~vertical, delay)
-        is_late = _delay(m, _pick(horizontal, lower, right), delay)
-        is_corner = _delay(m, horizontal & vertical, delay)
-        is_border = _delay(m, horizontal | vertical, delay)
+        late = self.latency_of(self.channels) - 1
+        bottom, far = delay(m, lower, late, "late"), delay(m, right, late, "late")
+        is_row = delay(m, horizontal & ~vertical, late, "late")
+        is_late = delay(m, _pick(horizontal, lower, right), late, "late")
+        is_corner = delay(m, horizontal & vertical, late, "late")
+        is_border = delay(m, horizontal | vertical, late, "late")
 
         everywhere = (1 << self.pixels) - 1
         planes = []
