@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from hw.schedule import LayerCycles
 from hw.sequencer import Phase
 
-__all__ = ["CycleRecorder", "LayerRow", "check", "rows"]
+__all__ = ["PHASES", "TIMELINE", "CycleRecorder", "LayerRow", "check", "rows"]
 
+# Places for phases in the entry of a timeline; Phase has fewer members.
+PHASES = 8
+# Cycles of a simulation that its timeline covers.
+TIMELINE = 1 << 19
 
 IDLE, FILL, USEFUL, STALL, DRAIN = (
     Phase[name].value for name in ("IDLE", "FILL", "USEFUL", "STALL", "DRAIN")
@@ -35,18 +39,22 @@ class CycleRecorder:
     An image begins where the layer number falls, or where the first layer begins again after the
     last one drained (a network of a single convolution). Idle cycles belong to no image. The
     head, last of the layers, completes a result while the next image already runs; its cycles
-    count as draining.
+    count as draining. ``timeline`` has an entry for each of the first `TIMELINE` cycles:
+    ``PHASES * layer + phase``.
     """
 
     def __init__(self, layers: int):
         self.layers = layers
         self.images: list[list[list[int]]] = []
         self.starts: list[int] = []
+        self.timeline: list[int] = []
         self._layer = layers
         self._phase = IDLE
 
     def tick(self, cycle: int, layer: int, phase: int, head_busy: int) -> None:
         """One cycle of the simulation; ``cycle`` is its number."""
+        if cycle < TIMELINE:
+            self.timeline.append(PHASES * layer + phase)
         if phase != IDLE:
             restarts = layer == self._layer and self._phase == DRAIN != phase
             if layer < self._layer or restarts:

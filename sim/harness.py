@@ -38,7 +38,7 @@ class Harness:
 
     Parameters
     ----------
-    engine, network, pixels, patience, on_image, on_progress : see `sim.watcher.Watcher`.
+    engine, network, pixels, patience, on_images, on_progress : see `sim.watcher.Watcher`.
     images : uint8 [N, colours, height, width].
     stalls : how the testbench hesitates; not at all when left out.
     vcd : file that gets the waveforms (it halves the speed).
@@ -55,7 +55,7 @@ class Harness:
         *,
         patience: int,
         stalls: Stalls | None = None,
-        on_image: Callable[[int, ImageTensors], object] = lambda number, tensors: None,
+        on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
         vcd: Path | None = None,
     ):
@@ -65,13 +65,18 @@ class Harness:
         self.vcd = vcd
         count, size = len(images), images[0].size
         self._watcher = Watcher(
-            engine, network, pixels, count, size, patience, on_image, on_progress
+            engine, network, pixels, count, size, patience, on_images, on_progress
         )
         self._simulator = Simulator(engine)
         self._simulator.add_clock(PERIOD)
         self._simulator.add_testbench(self._feed, background=True)
         self._simulator.add_testbench(self._accept, background=True)
         self._simulator.add_testbench(self._watcher.watch)
+
+    @property
+    def recording(self) -> Recording:
+        """What the simulation has shown so far."""
+        return self._watcher.recording
 
     def run(self) -> Recording:
         """Simulate until every image's result is out and the engine is idle.
@@ -80,7 +85,7 @@ class Harness:
         """
         with self._simulator.write_vcd(str(self.vcd)) if self.vcd else nullcontext():
             self._simulator.run()
-        return self._watcher.recording
+        return self.recording
 
     async def _feed(self, ctx) -> None:
         """Sends every image's bytes (colours, rows, columns)."""

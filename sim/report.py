@@ -13,7 +13,7 @@ from model.errors import UserError
 from model.files import git_commit, make_folder, write_text
 from model.format import Network
 from sim.cycles import rows
-from sim.verify import Verdict
+from sim.outcome import Outcome
 
 __all__ = [
     "JSON",
@@ -47,7 +47,7 @@ class Setup:
 def build_report(
     setup: Setup,
     network: Network,
-    verdict: Verdict,
+    outcome: Outcome,
     labels: np.ndarray,
     seconds: float,
 ) -> dict:
@@ -58,38 +58,36 @@ def build_report(
     next once images follow each other (None for a single image), ``useful_share`` the part of it
     in which the array does useful work.
     """
-    recording, comparison, predicted = verdict.recording, verdict.comparison, verdict.predicted
     layers = [
         asdict(row)
         | {
             "useful_share": _share(row.useful, row.cycles),
             "lane_use": _lane_use(setup, row.kind, row.macs, row.cycles),
         }
-        for row in rows(predicted, recording.cycles[0])
+        for row in rows(outcome.predicted, outcome.first_image_cycles)
     ]
     total = sum(layer["cycles"] for layer in layers)
     useful = sum(layer["useful"] for layer in layers)
     macs = sum(layer["macs"] for layer in layers)
-    found = np.array([tensors.label for tensors in recording.images])
-    interval = recording.intervals[-1] if recording.intervals else None
+    interval = outcome.interval
     return {
         **{key: value for key, value in asdict(setup).items() if key != "command"},
         "tau": sorted({conv.tau for conv in network.convs}),
         "stored_bits": network.stored_bits,
-        "images": len(recording.images),
-        "mismatches": comparison.mismatches,
-        **comparison.summary(),
-        "accuracy": float((found == labels).mean()),
+        "images": outcome.images,
+        "mismatches": outcome.mismatches,
+        **outcome.summary(),
+        "accuracy": float((outcome.labels == labels).mean()),
         "total_cycles": total,
-        "predicted_cycles": sum(layer.cycles for layer in predicted),
-        "cycle_problems": verdict.cycle_problems,
+        "predicted_cycles": sum(layer.cycles for layer in outcome.predicted),
+        "cycle_problems": outcome.cycle_problems,
         "layers": layers,
         "macs": macs,
         "lane_use": _lane_use(setup, "", macs, interval or total),
         "useful_share": _share(useful, interval or total),
         "interval_cycles": interval,
-        "first_result_cycles": recording.results[0] + 1,
-        "simulated_cycles": recording.total,
+        "first_result_cycles": int(outcome.batches[0].results[0]) + 1,
+        "simulated_cycles": outcome.total,
         "seconds": round(seconds, 2),
         "versions": {
             "python": platform.python_version(),

@@ -25,8 +25,10 @@ from model.errors import CheckError, UserError, run_command
 from model.files import make_folder
 from model.format import Network
 from model.shipped import DEFAULT, load_model
+from sim.batches import Job, batch_size, prepare, run_batch, split
 from sim.compiled.toolchain import missing
 from sim.harness import Stalls
+from sim.outcome import BatchResult, Outcome
 from sim.progress import SimulationProgress
 from sim.report import (
     MARKDOWN,
@@ -38,7 +40,7 @@ from sim.report import (
 )
 from sim.table import markdown, terminal_table
 from sim.tensors import save_tensors
-from sim.verify import ENGINES, verify
+from sim.verify import ENGINES
 
 __all__ = ["main"]
 
@@ -96,28 +98,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     with SimulationProgress(len(images), expected, console) as progress:
         progress.stage("building the simulator")
-        verdict = verify(
+        job = Job(
             program,
-            images,
-            engine=options.engine,
+            options.engine,
             number=options.first,
             stalls=Stalls(options.seed, pause=STALL_PAUSE) if options.stalls else None,
-            vcd=options.vcd,
-            on_built=lambda: progress.stage("simulating", total=expected),
-            on_image=progress.differing,
-            on_progress=progress.update,
-            on_stage=progress.stage,
+            library=prepare(program, options.engine, progress.stage),
+            keep=options.tensors,
         )
+        progress.stage("simulating", total=expected)
+        done: list[BatchResult] = []
+        for batch in split(images, batch_size(program, options.engine)):
+            done.append(run_batch(job, batch, on_progress=progress.update))
+    outcome = Outcome(tuple(predict(program)), options.first, len(images), done)
     seconds = time.monotonic() - started
-    report = build_report(setup, network, verdict, data.labels[chosen], seconds)
+    report = build_report(setup, network, outcome, data.labels[chosen], seconds)
     write_report(report, markdown(report), options.out)
     if options.tensors:
-        save_tensors(network, images, verdict.recording, options.out / TENSORS)
+        save_tensors(network, images, outcome, options.out / TENSORS)
     for table in terminal_table(report):
         console.print(table)
     console.print(f"report: {options.out / MARKDOWN}")
-    if verdict.problem:
-        raise CheckError(verdict.problem)
+    if outcome.problem:
+        raise CheckError(outcome.problem)
 
 
 def _load_data(options: argparse.Namespace, network: Network) -> datasets.Dataset:

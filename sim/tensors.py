@@ -7,12 +7,12 @@ import numpy as np
 from model import golden
 from model.files import write_whole
 from model.format import Network
-from sim.watcher import Recording
+from sim.outcome import Outcome
 
 __all__ = ["save_tensors"]
 
 
-def save_tensors(network: Network, images: np.ndarray, recording: Recording, path: Path) -> None:
+def save_tensors(network: Network, images: np.ndarray, outcome: Outcome, path: Path) -> None:
     """Write ``rtl.NAME`` and ``golden.NAME`` arrays, images first, to a compressed npz file.
 
     NAME is ``input``, a convolution's name, ``scores`` or ``class``; ``images`` holds the input.
@@ -21,7 +21,12 @@ def save_tensors(network: Network, images: np.ndarray, recording: Recording, pat
     names = ("input", *(conv.name for conv in network.convs), "scores", "class")
     want = (expected.planes, *expected.activations, expected.scores, expected.classes)
     found = zip(
-        *((t.planes, *t.activations, t.scores, t.label) for t in recording.images), strict=True
+        *(
+            (t.planes, *t.activations, t.scores, t.label)
+            for batch in outcome.batches
+            for t in batch.images
+        ),
+        strict=True,
     )
     arrays = {"images": images}
     for name, golden_tensor, rtl_tensors in zip(names, want, found, strict=True):

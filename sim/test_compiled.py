@@ -11,6 +11,7 @@ from hw.engine import Engine
 from model.errors import CheckError
 from sim import clean
 from sim.compiled import cache
+from sim.compiled.library import build_library
 from sim.compiled.simulator import CompiledHarness
 from sim.compiled.toolchain import find_toolchain, missing
 from sim.harness import Stalls
@@ -61,6 +62,7 @@ def test_both_engines_show_the_same(array, pixels, private_cache, seed):
     assert compiled.recording.cycles == python.recording.cycles
     assert compiled.recording.results == python.recording.results
     assert compiled.recording.starts == python.recording.starts
+    assert list(compiled.recording.timeline) == python.recording.timeline
     for one, other in zip(compiled.recording.images, python.recording.images, strict=True):
         assert np.array_equal(one.planes, other.planes)
         assert all(map(np.array_equal, one.activations, other.activations))
@@ -84,7 +86,8 @@ def test_a_wrong_value_and_a_hang_are_named(private_cache, seed):
     wrong = replace(program, images=replace(program.images, thresholds=tuple(flipped)))
     problem = verify(wrong, images, engine="compiled").problem
     assert "image 0, layer conv1: channel 0, row 0, column 0: expected" in problem
-    harness = CompiledHarness(Engine(program), network, 8, images, patience=3)
+    library = build_library(Engine(program), find_toolchain())
+    harness = CompiledHarness(library, network, 8, images, patience=3)
     with pytest.raises(CheckError, match="hangs.*in layer .*, phase "):
         harness.run()
 

@@ -10,7 +10,7 @@ from hw.layout import pack_map
 from hw.schedule import LayerCycles
 from model import golden
 from model.errors import CheckError
-from sim.compare import Comparison
+from sim.comparison import Comparison
 from sim.cycles import DRAIN, FILL, IDLE, STALL, USEFUL, CycleRecorder, check
 from sim.harness import Harness, Stalls
 from sim.recorder import MapRecorder
@@ -132,7 +132,7 @@ def make(network, images, edit=lambda scripts, results: None, withdraws=False):
 
 def simulate(engine, network, images, **options):
     comparison = Comparison(network, images)
-    options = {"patience": 100, "on_image": comparison.add} | options
+    options = {"patience": 100, "on_images": comparison.add} | options
     return Harness(engine, network, PIXELS, images, **options).run(), comparison
 
 

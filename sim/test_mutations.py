@@ -13,7 +13,7 @@ from hw.compiler import compile_network
 from hw.geometry import Geometry
 from model import golden
 from model.errors import CheckError
-from sim.compare import Comparison
+from sim.comparison import Comparison
 from sim.recorder import ImageTensors
 from sim.synthetic import random_images, random_network
 from sim.verify import verify
@@ -46,9 +46,11 @@ def first_difference(network, images, broken):
         activations = tuple(layer[number] for layer in trace.activations)
         comparison.add(
             number,
-            ImageTensors(
-                trace.planes[number], activations, trace.scores[number], trace.classes[number]
-            ),
+            [
+                ImageTensors(
+                    trace.planes[number], activations, trace.scores[number], trace.classes[number]
+                )
+            ],
         )
     return comparison
 

@@ -11,13 +11,13 @@ from hw.schedule import LayerCycles
 from hw.sequencer import Phase
 from model import golden
 from model.errors import UserError
-from sim.compare import Comparison
+from sim.comparison import Comparison
+from sim.outcome import BatchResult, Outcome
 from sim.progress import SimulationProgress
 from sim.recorder import ImageTensors
 from sim.report import Setup, build_report, prepare_folder, write_report
 from sim.synthetic import random_images, random_network
 from sim.table import markdown, terminal_table
-from sim.verify import Verdict
 from sim.watcher import Recording
 
 SETUP = Setup("tiny", "digits", "shared", 8, 4, 2, 0, 7, True, "python -m sim.run --model tiny")
@@ -40,7 +40,7 @@ def network(seed):
     return random_network(seed, image=(1, 4, 4), channels=(3, 4), pools=("none", "none"))
 
 
-def verdict_of(network, wrong_bits=0, slow_image=None, count=4):
+def outcome_of(network, wrong_bits=0, slow_image=None, count=4):
     """A run of ``count`` images, all equal but for some bits of image 1's second layer."""
     images = random_images(0, network, count)
     trace = golden.trace(network, images)
@@ -54,19 +54,21 @@ def verdict_of(network, wrong_bits=0, slow_image=None, count=4):
             trace.planes[number], tuple(activations), trace.scores[number], classes
         )
         recording.images.append(found)
-        comparison.add(number, found)
+        comparison.add(number, [found])
         recording.cycles.append([phases(row) for row in PREDICTED])
         recording.results.append(200 + 150 * number)
+        recording.starts.append(50 + 150 * number)
     if slow_image is not None:
         recording.cycles[slow_image][1][Phase.STALL.value] += 3
-    return Verdict(recording, comparison, PREDICTED), trace.classes
+    batch = BatchResult.of(recording, comparison, 0)
+    return Outcome(PREDICTED, 0, count, [batch]), trace.classes
 
 
 def test_report_of_a_faultless_run(network):
-    verdict, classes = verdict_of(network)
+    outcome, classes = outcome_of(network)
     labels = classes.copy()
     labels[2] = (labels[2] + 1) % 10
-    report = build_report(SETUP, network, verdict, labels, seconds=2.0)
+    report = build_report(SETUP, network, outcome, labels, seconds=2.0)
     assert report == json.loads(json.dumps(report))
     contract = ("model", "array", "pixels", "channels", "images", "mismatches", "accuracy",
                 "total_cycles", "predicted_cycles")  # fmt: skip
@@ -83,12 +85,12 @@ def test_report_of_a_faultless_run(network):
     assert report["interval_cycles"] == 150 and report["useful_share"] == 0.8
     assert report["first_difference"] is None and report["cycle_problems"] == []
     assert report["fill"] == 2 and report["seed"] == 7 and report["tau"] == [5]
-    assert verdict.problem is None
+    assert outcome.problem is None
 
 
 def test_differences_come_before_cycles(network):
-    verdict, classes = verdict_of(network, wrong_bits=3, slow_image=2)
-    report = build_report(SETUP, network, verdict, classes, seconds=2.0)
+    outcome, classes = outcome_of(network, wrong_bits=3, slow_image=2)
+    report = build_report(SETUP, network, outcome, classes, seconds=2.0)
     assert report["mismatches"] == 3
     first = report["first_difference"]
     assert [first[key] for key in ("image", "layer", "channel", "row", "column")] == [
@@ -98,9 +100,9 @@ def test_differences_come_before_cycles(network):
         "image 2, layer conv2: cycles: predicted 50, simulated 53",
         "image 2, layer conv2: stall cycles: predicted 0, simulated 3",
     ]
-    assert verdict.problem.startswith("3 of ")
-    assert f"values differ; the first: {first['text']}" in verdict.problem
-    slow, _ = verdict_of(network, slow_image=2)
+    assert outcome.problem.startswith("3 of ")
+    assert f"values differ; the first: {first['text']}" in outcome.problem
+    slow, _ = outcome_of(network, slow_image=2)
     assert slow.problem == (
         "2 cycle counts are not as predicted; the first: "
         "image 2, layer conv2: cycles: predicted 50, simulated 53"
@@ -108,16 +110,16 @@ def test_differences_come_before_cycles(network):
 
 
 def test_a_single_image_has_no_interval(network):
-    verdict, classes = verdict_of(network, count=1)
-    report = build_report(SETUP, network, verdict, classes, seconds=0.0)
+    outcome, classes = outcome_of(network, count=1)
+    report = build_report(SETUP, network, outcome, classes, seconds=0.0)
     assert report["interval_cycles"] is None
     assert report["useful_share"] == round(120 / 161, 4)
     assert "one image only" in markdown(report)
 
 
 def test_markdown_shows_every_layer_and_how_to_repeat_it(network):
-    verdict, classes = verdict_of(network, wrong_bits=1)
-    text = markdown(build_report(SETUP, network, verdict, classes, seconds=2.0))
+    outcome, classes = outcome_of(network, wrong_bits=1)
+    text = markdown(build_report(SETUP, network, outcome, classes, seconds=2.0))
     assert "| conv1 | 100 | 100 | 80 | 10 | 6 | 4 | 80.0% | 11,520 | 40.0% |" in text
     assert "| head | 11 | 11 | 0 | 0 | 11 | 0 | 0.0% | 40 | - |" in text
     assert "| all | 161 | 161 | 120 | 15 | 22 | 4 | 74.5% | 23,080 |" in text
@@ -127,8 +129,8 @@ def test_markdown_shows_every_layer_and_how_to_repeat_it(network):
 
 
 def test_terminal_table_has_the_same_cells(network):
-    verdict, classes = verdict_of(network)
-    report = build_report(SETUP, network, verdict, classes, seconds=2.0)
+    outcome, classes = outcome_of(network)
+    report = build_report(SETUP, network, outcome, classes, seconds=2.0)
     console = Console(file=io.StringIO(), width=80)
     for table in terminal_table(report):
         console.print(table)
@@ -138,8 +140,8 @@ def test_terminal_table_has_the_same_cells(network):
 
 
 def test_reports_are_written_whole(network, tmp_path):
-    verdict, classes = verdict_of(network)
-    report = build_report(SETUP, network, verdict, classes, seconds=2.0)
+    outcome, classes = outcome_of(network)
+    report = build_report(SETUP, network, outcome, classes, seconds=2.0)
     folder = tmp_path / "a" / "b"
     prepare_folder(folder)
     write_report(report, markdown(report), folder)

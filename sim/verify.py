@@ -1,5 +1,6 @@
 """Simulates a compiled network on images and judges everything that came out."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +11,24 @@ from hw.cycles import predict
 from hw.engine import Engine
 from hw.program import Program
 from hw.schedule import LayerCycles
-from sim.compare import Comparison
+from sim.comparison import Comparison
+from sim.compiled.library import build_library
 from sim.compiled.simulator import CompiledHarness
-from sim.cycles import check
+from sim.compiled.toolchain import find_toolchain
 from sim.harness import Harness, Stalls
+from sim.outcome import BatchResult, Outcome
 from sim.watcher import Recording
 
-__all__ = ["ENGINES", "Verdict", "verify"]
+__all__ = ["ENGINES", "Stop", "Verdict", "verify"]
 
 ENGINES = ("python", "compiled")
 
 # A working engine writes a word every few cycles; silence for this many images is a hang.
 PATIENCE_IMAGES = 2
+
+
+class Stop(Exception):  # noqa: N818 - it is no error
+    """Raised in a simulation's ``on_progress``, where every record is consistent, to end it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,26 +40,10 @@ class Verdict:
     predicted: tuple[LayerCycles, ...]
 
     @property
-    def cycle_problems(self) -> list[str]:
-        """Every image's and layer's cycles that are not as predicted, a line each."""
-        return check(
-            self.predicted,
-            self.recording.cycles,
-            len(self.recording.images),
-            self.comparison.number,
-        )
-
-    @property
     def problem(self) -> str | None:
         """The first thing that is wrong: a differing value, else a wrong cycle count, else None."""
-        if self.comparison.first:
-            return (
-                f"{self.comparison.mismatches:,} of {self.comparison.values:,} values differ; "
-                f"the first: {self.comparison.first}"
-            )
-        if problems := self.cycle_problems:
-            return f"{len(problems)} cycle counts are not as predicted; the first: {problems[0]}"
-        return None
+        batch = BatchResult.of(self.recording, self.comparison, 0)
+        return Outcome(self.predicted, self.comparison.number, batch.asked, [batch]).problem
 
 
 def verify(
@@ -63,18 +54,17 @@ def verify(
     number: int = 0,
     stalls: Stalls | None = None,
     vcd: Path | None = None,
-    on_built: Callable[[], object] = lambda: None,
-    on_image: Callable[[int], object] = lambda differing: None,
+    library: Path | None = None,
+    on_images: Callable[[int, int], object] = lambda images, differing: None,
     on_progress: Callable[[int, int], object] = lambda cycles, results: None,
-    on_stage: Callable[[str], object] = lambda stage: None,
 ) -> Verdict:
     """Simulate ``program`` on uint8 images [N, colours, H, W], streamed back to back.
 
     ``engine`` is one of `ENGINES`: "python" is Amaranth's simulator, "compiled" the same RTL
-    translated to C++ (no ``vcd``). ``number`` is what the first image is called in messages.
-    ``on_stage`` is called with what is being made for the compiled engine, ``on_built`` when the
-    simulator is built and starts, ``on_image`` with the number of differing values of each
-    image, ``on_progress`` with cycles simulated and results taken.
+    translated to C++ (no ``vcd``); ``library`` is it, where it is built already. ``number`` is
+    what the first image is called in messages. ``on_images`` is called with how many more images
+    are compared and how many of their values differ, ``on_progress`` with cycles simulated and
+    results taken; raising `Stop` there ends the simulation, with the images that were done.
     Raises CheckError when the engine hangs or breaks the rules of its streams or probe.
     """
     network = program.network
@@ -83,13 +73,15 @@ def verify(
     common = {
         "patience": PATIENCE_IMAGES * (sum(row.cycles for row in predicted) + program.load_cycles),
         "stalls": stalls,
-        "on_image": lambda number, found: on_image(comparison.add(number, found)),
+        "on_images": lambda at, found: on_images(len(found), comparison.add(at, found)),
         "on_progress": on_progress,
     }
-    what = (Engine(program), network, program.parameters.pixels, images)
+    what = (network, program.parameters.pixels, images)
     if engine == "compiled":
-        harness = CompiledHarness(*what, **common, on_stage=on_stage)
+        library = library or build_library(Engine(program), find_toolchain())
+        harness = CompiledHarness(library, *what, **common)
     else:
-        harness = Harness(*what, **common, vcd=vcd)
-    on_built()
-    return Verdict(harness.run(), comparison, predicted)
+        harness = Harness(Engine(program), *what, **common, vcd=vcd)
+    with contextlib.suppress(Stop):
+        harness.run()
+    return Verdict(harness.recording, comparison, predicted)

@@ -1,6 +1,6 @@
 """Watches an engine's streams and probe in every cycle of a simulation, and records all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,7 +45,8 @@ class Recording:
 
     ``images``: tensors, image by image. ``cycles``: [image][layer][phase]. ``results``: the cycle
     in which each result was taken; ``starts``: in which each image's computing began; ``total``:
-    cycles simulated.
+    cycles simulated; ``timeline``: what each of the first cycles was spent on, see
+    `sim.cycles.CycleRecorder`.
     """
 
     images: list[ImageTensors] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Recording:
     results: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     total: int = 0
+    timeline: Sequence[int] = ()
 
     @property
     def intervals(self) -> list[int]:
@@ -70,7 +72,8 @@ class Watcher:
     images : number of results to wait for; ``image_bytes`` the bytes of each.
     patience : cycles without a sign of life (a byte taken, a word written, a result) after which
         the engine counts as hung; cycles in which it waits for the testbench do not count.
-    on_image : called with an image's number and tensors as soon as its result is out.
+    on_images : called with an image's number and a list of its tensors, and possibly those of
+        images that follow it, soon after the results are out.
     on_progress : called every `PROGRESS_CYCLES` cycles with cycles simulated and results taken.
     """
 
@@ -82,14 +85,14 @@ class Watcher:
         images: int,
         image_bytes: int,
         patience: int,
-        on_image: Callable[[int, ImageTensors], object],
+        on_images: Callable[[int, list[ImageTensors]], object],
         on_progress: Callable[[int, int], object],
     ):
         self.engine = engine
         self.names = [layer.name for layer in network.layers]
         self.images = images
         self.patience = patience
-        self.on_image = on_image
+        self.on_images = on_images
         self.on_progress = on_progress
         self.recording = Recording()
         self._before: Seen | None = None
@@ -99,6 +102,7 @@ class Watcher:
         self._cycles = CycleRecorder(len(network.layers))
         self.recording.cycles = self._cycles.images
         self.recording.starts = self._cycles.starts
+        self.recording.timeline = self._cycles.timeline
 
     @property
     def done(self) -> bool:
@@ -173,7 +177,7 @@ class Watcher:
         tensors = self._tensors.result(payload.label, scores)
         self.recording.images.append(tensors)
         self.recording.results.append(self.recording.total)
-        self.on_image(number, tensors)
+        self.on_images(number, [tensors])
 
     def _hung(self, seen: Seen) -> str:
         known = seen.layer < len(self.names)

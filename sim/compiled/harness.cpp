@@ -71,6 +71,8 @@ struct Job {
     uint64_t quiet;
     uint64_t* written;  // [tensors], words written so far over all images
     uint8_t* seen;      // [ring][record_words / word_words], a word of this image was written
+    uint16_t* timeline;      // [timeline_size], PHASES * layer + phase of the first cycles
+    uint64_t timeline_size;
     // stalls: probability in 2^-32, longest pause
     uint32_t pause;
     uint32_t longest;
@@ -164,6 +166,9 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
         top.eval();
 
         count_phase(job, top.layer, top.phase, top.head_busy);
+        if (job.cycle < job.timeline_size) {
+            job.timeline[job.cycle] = static_cast<uint16_t>(PHASES * top.layer + top.phase);
+        }
         const bool taken = top.i_valid && top.i_ready;
         bool alive = taken;
         if (top.plane_valid) {

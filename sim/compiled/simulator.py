@@ -2,24 +2,21 @@
 
 import ctypes
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from hw.engine import Engine
 from hw.layout import rows_per_tile, tiles
 from hw.sequencer import Phase
 from model.errors import CheckError
 from model.format import Network
-from sim.compiled.library import build_library
-from sim.compiled.toolchain import find_toolchain
+from sim.cycles import PHASES, TIMELINE
 from sim.harness import Stalls
 from sim.recorder import ImageTensors
 from sim.watcher import Recording
 
 __all__ = ["CompiledHarness"]
 
-# Of counters a layer in the C++ record; Phase has fewer members.
-PHASES = 8
 # Images whose records are kept at once, and cycles simulated between looks at them.
 RING = 64
 SLICE_CYCLES = 50_000
@@ -46,7 +43,8 @@ class _Job(ctypes.Structure):
             for name in ("records", "scores", "labels", "cycles", "starts", "results")
         ),
         *((name, ctypes.c_uint64) for name in ("cycle", "fed", "taken", "begun", "quiet")),
-        *((name, ctypes.c_void_p) for name in ("written", "seen")),
+        *((name, ctypes.c_void_p) for name in ("written", "seen", "timeline")),
+        ("timeline_size", ctypes.c_uint64),
         ("pause", ctypes.c_uint32),
         ("longest", ctypes.c_uint32),
         ("feed_state", ctypes.c_uint64),
@@ -88,27 +86,25 @@ class _Map:
 class CompiledHarness:
     """The same as `sim.harness.Harness`, on a compiled engine; without waveforms.
 
-    Building it translates and compiles the engine, or finds it in the cache. Its stalls follow
+    ``library`` is the engine's, from `sim.compiled.library.build_library`. Its stalls follow
     another generator than Amaranth's harness does, from the same seed.
-
-    Raises UserError where a tool of the chain fails.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        library: Path,
         network: Network,
         pixels: int,
         images: np.ndarray,
         *,
         patience: int,
         stalls: Stalls | None = None,
-        on_image: Callable[[int, ImageTensors], object] = lambda number, tensors: None,
+        on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
-        on_stage: Callable[[str], object] = lambda stage: None,
     ):
         self.images = images
-        self.on_image = on_image
+        self.on_images = on_images
+        self.recording = Recording()
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
         self._bytes = np.ascontiguousarray(images).tobytes()
@@ -121,8 +117,7 @@ class CompiledHarness:
             offset += self._maps[-1].words
         self._buffers = self._allocate(offset, network.head.classes, len(network.layers))
         self._job = self._describe(stalls or Stalls(), patience, pixels)
-        path = build_library(engine, find_toolchain(), on_stage)
-        self._library = ctypes.CDLL(str(path))
+        self._library = ctypes.CDLL(str(library))
         self._library.simulation_new.restype = ctypes.c_void_p
 
     def run(self) -> Recording:
@@ -130,7 +125,7 @@ class CompiledHarness:
 
         Raises CheckError when the engine hangs or breaks the rules.
         """
-        job, recording = self._job, Recording()
+        job, recording = self._job, self.recording
         simulation = ctypes.c_void_p(self._library.simulation_new())
         job_at, count = ctypes.byref(job), len(self.images)
         try:
@@ -163,6 +158,7 @@ class CompiledHarness:
             "results": np.zeros(RING, np.uint64),
             "written": np.zeros(len(maps), np.uint64),
             "seen": np.zeros((RING, record // maps[0].word_words), np.uint8),
+            "timeline": np.zeros(TIMELINE, np.uint16),
         }
 
     def _describe(self, stalls: Stalls, patience: int, pixels: int) -> _Job:
@@ -183,6 +179,7 @@ class CompiledHarness:
             feed_state=2 * stalls.seed + 1,
             accept_state=(2 * stalls.seed + 1) << 32,
             accept_wait=stalls.block,
+            timeline_size=TIMELINE,
             last_layer=len(self._names),
         )
         job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
@@ -195,7 +192,9 @@ class CompiledHarness:
         buffers = self._buffers
         phases = len(Phase)
         recording.total = self._job.cycle
-        for number in range(len(recording.images), self._job.taken):
+        recording.timeline = buffers["timeline"][: self._job.cycle]
+        first = len(recording.images)
+        for number in range(first, self._job.taken):
             place = number % RING
             planes, *activations = (m.unpack(buffers["records"][place]) for m in self._maps)
             scores = buffers["scores"][place].astype(np.int64)
@@ -206,7 +205,8 @@ class CompiledHarness:
             recording.cycles.append(buffers["cycles"][place, :, :phases].tolist())
             recording.starts.append(int(buffers["starts"][place]))
             recording.results.append(int(buffers["results"][place]))
-            self.on_image(number, tensors)
+        if len(recording.images) > first:
+            self.on_images(first, recording.images[first:])
 
     def _problem(self, status: int) -> str:
         job = self._job

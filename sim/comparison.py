@@ -1,6 +1,7 @@
 """Compares what the engine computed with the golden model, tensor by tensor, value by value."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,8 +50,8 @@ class Comparison:
     """Runs the golden model on each image and counts every differing value of every tensor.
 
     The order is that of the computation (input planes, each convolution's activations, scores,
-    class), so that ``first`` is the difference nearest to the cause. ``number`` is what the first
-    of the images is called.
+    class), so that ``first`` is the difference nearest to the cause. ``differing`` are the
+    differing values of each image. ``number`` is what the first of the images is called.
     """
 
     def __init__(self, network: Network, images: np.ndarray, number: int = 0):
@@ -58,6 +59,7 @@ class Comparison:
         self.images = images
         self.number = number
         self.first: Difference | None = None
+        self.differing: list[int] = []
         head = network.head.name
         self.tensors = [
             TensorCount("input", "planes"),
@@ -76,32 +78,38 @@ class Comparison:
         """Values that differed."""
         return sum(count.differing for count in self.tensors)
 
-    def add(self, image: int, found: ImageTensors) -> int:
-        """Compare all tensors of ``images[image]``; returns how many values differ."""
-        expected = golden.trace(self.network, self.images[image : image + 1])
+    def add(self, image: int, found: Sequence[ImageTensors]) -> int:
+        """Compare all tensors of ``images[image]`` and those that follow it, as many as were
+        found; returns how many values differ. Images are to be added in order."""
+        expected = golden.trace(self.network, self.images[image : image + len(found)])
         pairs = [
-            (expected.planes[0], found.planes),
-            *zip((layer[0] for layer in expected.activations), found.activations, strict=True),
-            (expected.scores[0], found.scores),
-            (expected.classes[:1], np.array([found.label])),
+            (expected.planes, [tensors.planes for tensors in found]),
+            *zip(
+                expected.activations,
+                zip(*(tensors.activations for tensors in found), strict=True),
+                strict=True,
+            ),
+            (expected.scores, [tensors.scores for tensors in found]),
+            (expected.classes[:, None], [[tensors.label] for tensors in found]),
         ]
-        differing = 0
+        each = np.zeros(len(found), np.int64)
+        suspects = []
         for count, (want, got) in zip(self.tensors, pairs, strict=True):
+            got = np.stack(got)
             wrong = want != got
+            by_image = wrong.reshape(len(found), -1).sum(axis=1)
             count.values += want.size
-            count.differing += int(wrong.sum())
-            differing += int(wrong.sum())
-            if self.first is None and wrong.any():
-                self.first = self._difference(self.number + image, count, want, got, wrong)
-        return differing
-
-    def summary(self) -> dict:
-        """For the report: counts a tensor and the first difference, plain values."""
-        return {
-            "values_compared": self.values,
-            "tensors": [asdict(count) for count in self.tensors],
-            "first_difference": self.first and asdict(self.first) | {"text": str(self.first)},
-        }
+            count.differing += int(by_image.sum())
+            each += by_image
+            suspects.append((count, want, got, wrong))
+        if self.first is None and each.any():
+            place = int(each.nonzero()[0][0])
+            count, *maps = next(suspect for suspect in suspects if suspect[3][place].any())
+            self.first = self._difference(
+                self.number + image + place, count, *(values[place] for values in maps)
+            )
+        self.differing += each.tolist()
+        return int(each.sum())
 
     @staticmethod
     def _difference(
