@@ -12,13 +12,13 @@ After ``finish``, the scores are completed and compared one class a cycle; then 
 at ``o`` while the head is ready for the next image.
 """
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.geometry import lane_mask
+from hw.rom import rom
 
 __all__ = ["Head", "result_layout"]
 
@@ -89,12 +89,7 @@ class Head(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         classes = len(self.offsets)
-        memory = Memory(
-            shape=WEIGHT_BITS * classes, depth=max(len(self.weights), 2), init=self.weights
-        )
-        m.submodules.weights = memory
-        read = memory.read_port()
-        m.d.comb += read.addr.eq(self.channel)
+        weights = rom(m, "weights", WEIGHT_BITS * classes, self.weights, self.channel)
 
         lanes = Mux(self.last_tile, lane_mask(self.last_lanes), lane_mask(self.tile_lanes))
         count = Signal(bits_for(self.pixels))
@@ -102,7 +97,7 @@ class Head(wiring.Component):
         m.d.sync += [count.eq(_count(self.word & lanes, self.pixels)), adding.eq(self.valid)]
         sums = [Signal(signed(self.sum_bits), name=f"sum{k}") for k in range(classes)]
         for k, total in enumerate(sums):
-            weight = read.data.word_select(k, WEIGHT_BITS).as_signed()
+            weight = weights.word_select(k, WEIGHT_BITS).as_signed()
             with m.If(adding):
                 m.d.sync += total.eq(total + weight * count)
             with m.If(self.clear):
@@ -113,8 +108,10 @@ class Head(wiring.Component):
         label = Signal(8)
         scores = Signal(data.ArrayLayout(signed(self.score_bits), classes))
         score = Signal(signed(self.score_bits))
-        offset = Array(Const(value, signed(self.score_bits)) for value in self.offsets)[number]
         complete = Signal()
+        following = Signal.like(number)
+        m.d.comb += following.eq(Mux(self.ready | complete, 0, number + 1))
+        offset = rom(m, "offsets", signed(self.score_bits), self.offsets, following)
         m.d.comb += [
             score.eq((Array(sums)[number] << 1) + offset),
             self.busy.eq(~self.ready & ~(complete & self.o.valid & ~self.o.ready)),

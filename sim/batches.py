@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from hw.cycles import total_cycles
-from hw.engine import Engine
 from hw.program import Program
 from sim.compiled.library import build_library
 from sim.compiled.toolchain import find_toolchain
@@ -71,7 +70,7 @@ def prepare(
     """
     if engine != "compiled":
         return None
-    return build_library(Engine(program), find_toolchain(), on_stage)
+    return build_library(program, find_toolchain(), on_stage)
 
 
 def run_batch(

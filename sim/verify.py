@@ -76,12 +76,12 @@ def verify(
         "on_images": lambda at, found: on_images(len(found), comparison.add(at, found)),
         "on_progress": on_progress,
     }
-    what = (network, program.parameters.pixels, images)
     if engine == "compiled":
-        library = library or build_library(Engine(program), find_toolchain())
-        harness = CompiledHarness(library, *what, **common)
+        library = library or build_library(program, find_toolchain())
+        harness = CompiledHarness(library, program, images, **common)
     else:
-        harness = Harness(Engine(program), *what, **common, vcd=vcd)
+        pixels = program.parameters.pixels
+        harness = Harness(Engine(program), network, pixels, images, **common, vcd=vcd)
     with contextlib.suppress(Stop):
         harness.run()
     return Verdict(harness.recording, comparison, predicted)

@@ -90,14 +90,17 @@ struct Job {
 
 struct Simulation {
     VerilatedContext context;
+    // The option must be known before the circuit's initial blocks run.
+    explicit Simulation(const char* option) { context.commandArgs(1, &option); }
     Vtop top{&context};
     uint32_t scores[256] = {};
     uint32_t held_label = 0;
     bool waiting = false;
 };
 
-Simulation* simulation_new() {
-    auto* simulation = new Simulation;
+// `option` is a plus argument: where the contents of memories are to be read.
+Simulation* simulation_new(const char* option) {
+    auto* simulation = new Simulation(option);
     Vtop& top = simulation->top;
     top.rst = 0;
     top.clk = 0;

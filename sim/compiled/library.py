@@ -1,90 +1,92 @@
-"""From an engine to a shared library: RTLIL, Verilog, C++, object code."""
+"""From a program to the shared library that simulates its engine: RTLIL, Verilog, C++, objects."""
 
-import hashlib
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from amaranth.back import rtlil
 
 from hw.engine import Engine
-from model.errors import UserError
+from hw.program import Program
 from sim.compiled.cache import cached
+from sim.compiled.contents import read_at_start, without_contents
+from sim.compiled.cxx import FLAGS, compile_library, run_tool
 from sim.compiled.toolchain import Toolchain
 from sim.compiled.top import SimulationTop
 
 __all__ = ["LIBRARY", "build_library"]
 
 LIBRARY = "simulator.so"
+ROOT = Path(__file__).parents[2]
 HARNESS = Path(__file__).with_name("harness.cpp")
-# Verilator's own optimisation does most of the work: -O1 compiles in half the time of -O2 and
-# runs nearly as fast (python -m sim.bench measures both ends).
-FLAGS = ("-O1", "-std=c++20", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
-# Lines of C++ a file: many files compile at once and none takes long.
+# Lines of C++ a file: none takes long, and they compile at the same time.
 SPLIT = 8000
 VERILATOR = (
     *("--cc", "--top-module", "top", "--prefix", "Vtop", "-O3", "--noassert"),
     *("--x-assign", "fast", "--x-initial", "fast", "-Wno-fatal", "-Wno-lint", "-Wno-style"),
     *("--output-split", str(SPLIT), "--Mdir", "."),
 )
-RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 
 
 def build_library(
-    engine: Engine, tools: Toolchain, on_stage: Callable[[str], object] = lambda stage: None
+    program: Program, tools: Toolchain, on_stage: Callable[[str], object] = lambda stage: None
 ) -> Path:
-    """The shared library of this engine: from the cache, or translated and compiled.
+    """The shared library for this program's engine: from the cache, or translated and compiled.
 
-    Raises UserError where a tool fails, with the last line it printed.
+    It holds no contents of memories (`sim.compiled.contents`), so it serves every network of the
+    same shape. Its key is the hash of the generated source, the tools and their flags. Since
+    generating takes seconds, the cache also knows the key by everything that goes into it.
+    Raises UserError where a tool fails, with the first error it printed.
     """
-    top = SimulationTop(engine)
-    source = rtlil.convert(top, name="top", ports=top.ports, emit_src=False)
-    digest = hashlib.sha256()
-    for part in (source, HARNESS.read_text(), tools.versions, " ".join(FLAGS + VERILATOR)):
-        digest.update(part.encode())
+    shape = without_contents(program)
+
+    @cache
+    def generate() -> str:
+        top = SimulationTop(Engine(shape))
+        return rtlil.convert(top, name="top", ports=top.ports, emit_src=False)
+
+    def key_of(source: str) -> str:
+        return tools.key("simulator", source, HARNESS.read_text(), *FLAGS, *VERILATOR)
+
+    def remember(work: Path) -> None:
+        (work / "key").write_text(key_of(generate()))
 
     def build(work: Path) -> None:
+        source = generate()
+        assert key_of(source) == key, "the same program gave two different circuits"
         (work / "top.il").write_text(source)
         on_stage("translating to C++")
         script = "read_rtlil top.il; proc; write_verilog -noattr top.v"
-        _run([*tools.yosys, "-q", "-p", script], work)
-        _run([tools.verilator, *VERILATOR, "top.v"], work)
-        _compile(work, tools, on_stage)
+        run_tool([*tools.yosys, "-q", "-p", script], work)
+        verilog = work / "top.v"
+        verilog.write_text(read_at_start(verilog.read_text(), program))
+        run_tool([tools.verilator, *VERILATOR, verilog.name], work)
+        compile_library(work, work / LIBRARY, [HARNESS], tools, on_stage)
         for file in work.iterdir():
             if file.name != LIBRARY:
                 file.unlink()
 
-    return cached(digest.hexdigest()[:32], build) / LIBRARY
+    known = cached(tools.key("key", *_ingredients(shape)), remember)
+    key = (known / "key").read_text()
+    return cached(key, build) / LIBRARY
 
 
-def _compile(work: Path, tools: Toolchain, on_stage: Callable[[str], object]) -> None:
-    """Every C++ file for itself, on all cores, the largest first; then the link."""
-    sources = [*work.glob("*.cpp"), HARNESS, *(tools.include / name for name in RUNTIME)]
-    sources.sort(key=lambda source: -source.stat().st_size)
-    include = [f"-I{place}" for place in (work, tools.include, tools.include / "vltstd")]
-
-    def compile_one(number: int) -> Path:
-        result = work / f"{number}.o"
-        command = [tools.compiler, *FLAGS, *include, "-c", str(sources[number])]
-        _run([*command, "-o", str(result)], work)
-        return result
-
-    objects = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, result in enumerate(pool.map(compile_one, range(len(sources)))):
-            on_stage(f"compiling C++, {done + 1} of {len(sources)} files")
-            objects.append(str(result))
-    _run([tools.compiler, "-shared", "-o", LIBRARY, *objects, "-lpthread"], work)
-
-
-def _run(command: list[str], work: Path) -> None:
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        errors = [line for line in lines if "rror" in line] or lines
-        space = shutil.disk_usage(work).free
-        full = "; the disk is full" if space < 1 << 20 else ""
-        raise UserError(f"{Path(command[0]).name} failed: {errors[0].strip()}{full}")
+def _ingredients(shape: Program) -> list[str]:
+    """Everything that decides what is generated: the shape, our sources, Amaranth."""
+    network = shape.network
+    made_of = (
+        *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
+        *(network.image, network.input_thresholds.tolist(), shape.images),
+        *(shape.classes, shape.head_bits, shape.score_bits),
+    )
+    folders = (ROOT / "hw", ROOT / "sim/compiled")
+    sources = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return [
+        repr(made_of),
+        version("amaranth"),
+        HARNESS.read_text(),
+        *FLAGS,
+        *VERILATOR,
+        *(file.read_text() for file in sources),
+    ]

@@ -1,15 +1,17 @@
 """Runs a compiled engine on a batch of images and records what its probe shows."""
 
 import ctypes
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from hw.layout import rows_per_tile, tiles
+from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
-from model.format import Network
+from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
 from sim.harness import Stalls
 from sim.recorder import ImageTensors
@@ -93,8 +95,7 @@ class CompiledHarness:
     def __init__(
         self,
         library: Path,
-        network: Network,
-        pixels: int,
+        program: Program,
         images: np.ndarray,
         *,
         patience: int,
@@ -102,7 +103,9 @@ class CompiledHarness:
         on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
     ):
+        network, pixels = program.network, program.parameters.pixels
         self.images = images
+        self._program = program
         self.on_images = on_images
         self.recording = Recording()
         self.on_progress = on_progress
@@ -126,7 +129,7 @@ class CompiledHarness:
         Raises CheckError when the engine hangs or breaks the rules.
         """
         job, recording = self._job, self.recording
-        simulation = ctypes.c_void_p(self._library.simulation_new())
+        simulation = self._start()
         job_at, count = ctypes.byref(job), len(self.images)
         try:
             status = RUNNING
@@ -143,6 +146,13 @@ class CompiledHarness:
         finally:
             self._library.simulation_delete(simulation)
         return recording
+
+    def _start(self) -> ctypes.c_void_p:
+        """A simulation whose memories are filled, at its first cycle."""
+        with tempfile.TemporaryDirectory(prefix="subbit-contents-") as folder:
+            write_contents(self._program, Path(folder))
+            option = f"+{OPTION}={folder}".encode()
+            return ctypes.c_void_p(self._library.simulation_new(option))
 
     def _allocate(self, record: int, classes: int, layers: int) -> dict[str, np.ndarray]:
         maps = self._maps

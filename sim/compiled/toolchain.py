@@ -1,5 +1,6 @@
 """What the compiled simulation is made with: Yosys, Verilator, a C++ compiler, their versions."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -24,6 +25,14 @@ class Toolchain:
     compiler: str
     include: Path
     versions: str
+
+    def key(self, *parts: str) -> str:
+        """A name in the cache for what these tools make of ``parts``."""
+        digest = hashlib.sha256(self.versions.encode())
+        for part in parts:
+            # The length in front keeps ("ab", "c") apart from ("a", "bc").
+            digest.update(f"\0{len(part)}\0{part}".encode())
+        return digest.hexdigest()[:32]
 
 
 def _installed(variable: str, *names: str) -> str | None:

@@ -1,0 +1,98 @@
+"""What bounds each layer's speed on an engine, and how far it is from what the array could do.
+
+The engine reads one index word a cycle at most, and that word is work for all lanes. So the array
+does ``P * C`` kernel applications a cycle at best, and ``C * tau`` index bits a cycle feed it: a
+roofline whose slope ends where a layer does ``P / tau`` kernel applications for each index bit.
+
+A layer's kernel applications for each index bit fall short of that where its map does not fill
+the lanes or its channels do not fill the last group. Its speed falls short of the roof above it
+where cycles pass without an index word: while tables are filled, at its beginning and its end.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hw.program import LayerPlan, Program
+from hw.schedule import LayerCycles
+
+__all__ = ["BOUNDS", "Bound", "bound", "kernel_applications", "wanted_lane_slots"]
+
+BOUNDS = ("lanes", "index bandwidth", "filling", "latency")
+# With fewer of their slots in use, more index words a cycle would help more than more lanes.
+FULL_LANES = 0.9
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What bounds a layer.
+
+    ``kind`` is one of `BOUNDS`, ``reason`` says why. The roofline's coordinates: kernel
+    applications a cycle that the layer reached (``reached``) and would reach with an index word
+    in every cycle (``possible``), and kernel applications for each index bit (``intensity``).
+    """
+
+    kind: str
+    reason: str
+    reached: float
+    possible: float
+    intensity: float
+
+
+def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
+    """For each pass of a layer, in order, the lane slots with work in them, a cycle.
+
+    A lane slot is one lane's place for one channel: P * C a cycle. Without work are lanes that
+    hold no pixel of the map, and channels that the last group lacks.
+    """
+    rows = program.geometries[plan.geometry].rows
+    for tile in range(plan.tiles):
+        lanes = plan.width * min(rows, plan.height - tile * rows)
+        for group in range(plan.groups):
+            last = group == plan.groups - 1
+            yield lanes * (plan.last_channels if last else program.parameters.channels)
+
+
+def kernel_applications(program: Program, plan: LayerPlan) -> int:
+    """Kernel applications of one image that the engine does: a pooled map's odd last row, which
+    pooling leaves out, is not counted where no tile holds it."""
+    return plan.c_out * sum(wanted_lane_slots(program, plan))
+
+
+def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
+    """What bounds a layer that takes these cycles (predicted or simulated; useful ones > 0).
+
+    ``latency``: the cycles outside its passes (setup, first loading, draining) are more than those
+    in them, or what keeps passes apart is not loading but the latency of a swap or a partial sum.
+    ``filling``: loading a pass's windows or filling its tables takes longer than its index words.
+    ``index bandwidth``: an index word goes out in every cycle of a pass, but more than a tenth of
+    the lane slots have no work. ``lanes``: an index word in every cycle, and work in the lanes.
+    """
+    parameters, timing = program.parameters, program.timing
+    slots = parameters.kernel_applications
+    applications = kernel_applications(program, plan)
+    possible = applications / cycles.useful
+    busy = possible / slots
+    outside, inside = cycles.fill + cycles.drain, cycles.useful + cycles.stall
+    loading = timing.steps * timing.stride
+    if outside > inside:
+        kind = "latency"
+        reason = f"begins and ends for {outside:,} cycles, its passes take {inside:,}"
+    elif plan.pass_cycles > plan.c_out:
+        kind = "filling" if plan.pass_cycles == loading else "latency"
+        what = {"filling": "loading", "latency": "the pipeline"}[kind]
+        if kind == "filling" and parameters.array == "shared":
+            what = "filling tables"
+        reason = f"{what} takes {plan.pass_cycles} cycles a pass, the index words {plan.c_out}"
+    elif busy < FULL_LANES:
+        kind = "index bandwidth"
+        reason = f"each index word finds work in {100 * busy:.0f}% of the lane slots only"
+    else:
+        kind = "lanes"
+        reason = f"work in {100 * busy:.0f}% of the lane slots, an index word in every cycle"
+    return Bound(
+        kind=kind,
+        reason=reason,
+        reached=applications / cycles.cycles,
+        possible=possible,
+        intensity=applications / (cycles.useful * parameters.channels * parameters.tau),
+    )

@@ -1,0 +1,62 @@
+"""The memory traffic of one image, layer by layer, in closed form.
+
+**Indices.** A pass reads ``c_out`` words from the index memory, one a cycle, each of C indices of
+the engine's tau bits. A layer has ``tiles * groups`` passes and nothing else reads the memory, so
+
+    index bits read = tiles * groups * c_out * C * tau = useful cycles * C * tau
+
+The memory holds ``groups * c_out`` of these words for the layer: every tile reads all of them
+again. Places of channels that the last group lacks are read with the others.
+
+**Activations.** To load a channel of a tile, one word of P bits comes from each of the three
+banks: the tile, the one above and the one below. A pass loads C channels, those that the last
+group lacks included, and the tiles beyond the map's ends are read and then masked:
+
+    activation bits read = tiles * groups * C * 3 * P
+
+Each output word holds P bits of one channel of the (pooled) output map:
+
+    activation bits written = out_tiles * c_out * P
+
+The last layer's words are counted by the head as they pass and are not written. The first layer
+reads the input memory; the encoder has written there a word a plane and tile.
+"""
+
+from dataclasses import dataclass
+
+from hw.banks import BANKS
+from hw.layout import tiles
+from hw.program import Program
+
+__all__ = ["LayerTraffic", "input_bits_written", "traffic"]
+
+
+@dataclass(frozen=True)
+class LayerTraffic:
+    """Bits that one image moves in a layer; the head moves none of these."""
+
+    index_bits_read: int = 0
+    activation_bits_read: int = 0
+    activation_bits_written: int = 0
+
+
+def traffic(program: Program) -> list[LayerTraffic]:
+    """The traffic of each convolution, and of the head."""
+    parameters = program.parameters
+    pixels, channels = parameters.pixels, parameters.channels
+    last = program.plans[-1]
+    layers = [
+        LayerTraffic(
+            index_bits_read=plan.passes * plan.c_out * channels * parameters.tau,
+            activation_bits_read=plan.passes * channels * BANKS * pixels,
+            activation_bits_written=0 if plan is last else plan.out_tiles * plan.c_out * pixels,
+        )
+        for plan in program.plans
+    ]
+    return [*layers, LayerTraffic()]
+
+
+def input_bits_written(program: Program) -> int:
+    """Bits of planes that the encoder writes for one image."""
+    first, pixels = program.plans[0], program.parameters.pixels
+    return tiles(first.height, first.width, pixels) * first.c_in * pixels

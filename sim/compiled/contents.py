@@ -1,0 +1,70 @@
+"""The contents of an engine's read-only memories, apart from its circuit.
+
+The circuit is compiled once for a shape of network; a network of that shape, trained anew, only
+brings other contents. The compiled simulator reads them from files when it starts.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from hw.program import MemoryImages, Program
+from model.errors import UserError
+
+__all__ = ["OPTION", "read_at_start", "without_contents", "write_contents"]
+
+# Plus argument of the simulator: the folder that holds NAME.hex for every memory.
+OPTION = "contents"
+
+
+def _memories(program: Program) -> dict[str, tuple[int, ...]]:
+    """Words by the memory's name in the circuit; the names are unique there."""
+    images = program.images
+    mask = (1 << program.score_bits) - 1
+    return {
+        "indices": images.indices,
+        "threshold_words": images.thresholds,
+        "codebooks": images.codebooks,
+        "weights": images.head,
+        "offsets": tuple(offset & mask for offset in images.head_offsets),
+    }
+
+
+def without_contents(program: Program) -> Program:
+    """The program with zeros in all memories: the same for all networks of its shape."""
+    zeros = {name: (0,) * len(words) for name, words in vars(program.images).items()}
+    return replace(program, images=MemoryImages(**zeros))
+
+
+def read_at_start(verilog: str, program: Program) -> str:
+    """The circuit with every memory reading its file when a simulation starts.
+
+    Replaces the block of initial values that Yosys writes behind each memory.
+    Raises AssertionError where a memory is not there exactly once.
+    """
+    for name, words in _memories(program).items():
+        pattern = rf"(reg \[[^\]]+\] {name} \[[^\]]+\];\n)\s*initial begin\n.*?\n\s*end\n"
+        statement = (
+            f"  initial begin : read_{name}\n"
+            "    string folder;\n"
+            f'    if ($value$plusargs("{OPTION}=%s", folder))\n'
+            f'      $readmemh({{folder, "/{name}.hex"}}, {name});\n'
+            "  end\n"
+        )
+        verilog, found = re.subn(
+            pattern, lambda match, new=statement: match[1] + new, verilog, flags=re.DOTALL
+        )
+        assert found == (1 if words else 0), f"memory {name} is {found} times in the circuit"
+    return verilog
+
+
+def write_contents(program: Program, folder: Path) -> None:
+    """Write NAME.hex for every memory; raises UserError where that cannot be."""
+    for name, words in _memories(program).items():
+        try:
+            (folder / f"{name}.hex").write_text("".join(f"{word:x}\n" for word in words))
+        except OSError as error:
+            raise UserError(
+                f"{folder}: the memories' contents cannot be written: {error.strerror}; make "
+                "room there or choose another place with the environment variable TMPDIR"
+            ) from error
