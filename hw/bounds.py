@@ -18,8 +18,8 @@ from hw.schedule import LayerCycles
 __all__ = ["BOUNDS", "Bound", "bound", "kernel_applications", "wanted_lane_slots"]
 
 BOUNDS = ("lanes", "index bandwidth", "filling", "latency")
-# With fewer of their slots in use, more index words a cycle would help more than more lanes.
-FULL_LANES = 0.9
+# Share of the lane slots with work from which on the lanes count as full.
+FULL_LANES = 0.75
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
     ``latency``: the cycles outside its passes (setup, first loading, draining) are more than those
     in them, or what keeps passes apart is not loading but the latency of a swap or a partial sum.
     ``filling``: loading a pass's windows or filling its tables takes longer than its index words.
-    ``index bandwidth``: an index word goes out in every cycle of a pass, but more than a tenth of
-    the lane slots have no work. ``lanes``: an index word in every cycle, and work in the lanes.
+    ``index bandwidth``: an index word goes out in every cycle of a pass, but more than a quarter
+    of the lane slots have no work. ``lanes``: an index word in every cycle, and work in the lanes.
     """
     parameters, timing = program.parameters, program.timing
     slots = parameters.kernel_applications

@@ -63,10 +63,19 @@ class CycleRecorder:
             self.images[-1][layer][phase] += 1
             self._layer, self._phase = layer, phase
         if head_busy:
-            # It works on the image whose last convolution has drained: the newest one, or, once
-            # that has begun and not come so far, the one before it.
-            drained = (self._layer, self._phase) == (self.layers - 2, DRAIN)
-            self.images[-1 if drained else -2][-1][DRAIN] += 1
+            self.images[self._head_place][-1][DRAIN] += 1
+
+    @property
+    def head_image(self) -> int:
+        """Number of the image that the head works on, where it is busy."""
+        return len(self.images) + self._head_place
+
+    @property
+    def _head_place(self) -> int:
+        # It works on the image whose last convolution has drained: the newest one, or, once that
+        # has begun and not come so far, the one before it.
+        drained = (self._layer, self._phase) == (self.layers - 2, DRAIN)
+        return -1 if drained else -2
 
 
 def rows(predicted: Sequence[LayerCycles], image: Sequence[Sequence[int]]) -> list[LayerRow]:

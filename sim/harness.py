@@ -1,36 +1,20 @@
 """The testbench: streams images into the engine, takes its results, and has it watched."""
 
-import random
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from amaranth.sim import Simulator
 
 from model.format import Network
 from sim.recorder import ImageTensors
+from sim.stalls import Stalls
 from sim.watcher import Recording, Watcher
+from sim.waves.look import Look
 
 __all__ = ["Harness", "Stalls"]
 
 PERIOD = 1e-8
-
-
-@dataclass(frozen=True)
-class Stalls:
-    """How the testbench hesitates at both of the engine's streams, from a seed.
-
-    Before each byte the input pauses with probability ``pause``, and in each cycle the output
-    refuses with the same probability; a pause lasts 1 to ``longest`` cycles. ``block`` is how
-    many cycles the output stays blocked once the first result is offered.
-    """
-
-    seed: int = 0
-    pause: float = 0.0
-    longest: int = 8
-    block: int = 0
 
 
 class Harness:
@@ -41,7 +25,7 @@ class Harness:
     engine, network, pixels, patience, on_images, on_progress : see `sim.watcher.Watcher`.
     images : uint8 [N, colours, height, width].
     stalls : how the testbench hesitates; not at all when left out.
-    vcd : file that gets the waveforms (it halves the speed).
+    look : sees every cycle and may end the simulation early; see `sim.waves`.
 
     Building it elaborates the design and compiles it for Amaranth's simulator (seconds).
     """
@@ -57,18 +41,19 @@ class Harness:
         stalls: Stalls | None = None,
         on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
-        vcd: Path | None = None,
+        look: Look | None = None,
     ):
         self.engine = engine
         self.images = images
         self.stalls = stalls or Stalls()
-        self.vcd = vcd
+        self.look = look
         count, size = len(images), images[0].size
         self._watcher = Watcher(
-            engine, network, pixels, count, size, patience, on_images, on_progress
+            engine, network, pixels, count, size, patience, on_images, on_progress, look
         )
         self._simulator = Simulator(engine)
-        self._simulator.add_clock(PERIOD)
+        # Cycle n, with the edge that ends it, lies at n to n + 1 periods.
+        self._simulator.add_clock(PERIOD, phase=PERIOD)
         self._simulator.add_testbench(self._feed, background=True)
         self._simulator.add_testbench(self._accept, background=True)
         self._simulator.add_testbench(self._watcher.watch)
@@ -79,30 +64,32 @@ class Harness:
         return self._watcher.recording
 
     def run(self) -> Recording:
-        """Simulate until every image's result is out and the engine is idle.
+        """Simulate until every image's result is out and the engine is idle, or ``look`` is done.
 
         Raises CheckError when the engine hangs or breaks the rules; see `Watcher.watch`.
         """
-        with self._simulator.write_vcd(str(self.vcd)) if self.vcd else nullcontext():
+        with self.look.tracing(self._simulator, self.engine) if self.look else nullcontext():
             self._simulator.run()
         return self.recording
 
     async def _feed(self, ctx) -> None:
         """Sends every image's bytes (colours, rows, columns)."""
-        rng = random.Random(f"feed {self.stalls.seed}")
+        pauses = self.stalls.input
         stream = self.engine.i
         for byte in self.images.tobytes():
-            if rng.random() < self.stalls.pause:
+            if cycles := pauses.next():
                 ctx.set(stream.valid, 0)
-                await _wait(ctx, rng.randint(1, self.stalls.longest))
+                ctx.set(stream.payload, 0)
+                await _wait(ctx, cycles)
             ctx.set(stream.payload, byte)
             ctx.set(stream.valid, 1)
             await _until(ctx, stream.ready)
         ctx.set(stream.valid, 0)
+        ctx.set(stream.payload, 0)
 
     async def _accept(self, ctx) -> None:
         """Raises and lowers the output's ``ready``."""
-        rng = random.Random(f"accept {self.stalls.seed}")
+        pauses = self.stalls.output
         stream = self.engine.o
         if self.stalls.block:
             await _until(ctx, stream.valid)
@@ -110,9 +97,9 @@ class Harness:
         ctx.set(stream.ready, 1)
         while self.stalls.pause:
             await ctx.tick()
-            if rng.random() < self.stalls.pause:
+            if cycles := pauses.next():
                 ctx.set(stream.ready, 0)
-                await _wait(ctx, rng.randint(1, self.stalls.longest))
+                await _wait(ctx, cycles)
                 ctx.set(stream.ready, 1)
 
 

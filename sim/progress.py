@@ -27,8 +27,7 @@ class SimulationProgress:
         self.console = console
         self._stage = ""
         self._started = 0.0
-        self._seen = (0, 0)
-        self._differing = 0
+        self._seen = (0, 0, 0)
         self._stop = threading.Event()
         self._lines = threading.Thread(target=self._write_lines, daemon=True)
         self._bar = Progress(
@@ -64,25 +63,24 @@ class SimulationProgress:
         if not self.console.is_terminal:
             self.console.print(f"{name} ...")
 
-    def update(self, cycles: int, results: int) -> None:
-        """Cycles simulated and results taken so far."""
-        self._seen = (cycles, results)
+    def update(self, cycles: int, images: int, differing: int) -> None:
+        """Cycles simulated, images compared and values that differed so far, of all workers."""
+        self._seen = (cycles, images, differing)
         self._bar.update(self._task, completed=cycles, status=self._status())
 
-    def differing(self, values: int) -> None:
-        """Values that differed in one more image."""
-        self._differing += values
-
     def _status(self) -> str:
-        cycles, results = self._seen
-        speed = cycles / max(time.monotonic() - self._started, 1e-3)
-        bad = f", {self._differing} values differ" if self._differing else ""
-        return f"{results}/{self.images} images, {speed:,.0f} cycles/s{bad}"
+        cycles, images, differing = self._seen
+        seconds = max(time.monotonic() - self._started, 1e-3)
+        pace = images / seconds
+        return (
+            f"{images:,}/{self.images:,} images, {pace:,.{0 if pace >= 100 else 2}f} images/s, "
+            f"{cycles / seconds:,.0f} cycles/s, {differing:,} values differ"
+        )
 
     def _write_lines(self) -> None:
         while not self._stop.wait(LINE_SECONDS):
             seconds = time.monotonic() - self._started
-            cycles, _ = self._seen
+            cycles, _, _ = self._seen
             if not cycles:
                 self.console.print(f"  {self._stage}: {seconds:.0f} s so far")
                 continue

@@ -33,6 +33,7 @@ def random_network(
     antipodal: bool | Sequence[bool] = True,
     classes: int = 10,
     extreme: float = 0.0,
+    name: str | None = None,
 ) -> Network:
     """A network of random weights whose thresholds lie where random sums fall.
 
@@ -67,7 +68,7 @@ def random_network(
     weight = rng.integers(-128, 128, (classes, c_in)).astype(np.int8)
     bias = rng.integers(-1000, 1000, classes).astype(np.int32)
     layers.append(Head("head", c_in, height, width, weight, bias))
-    return Network(f"random{seed}", image, thresholds, tuple(layers), {"seed": seed})
+    return Network(name or f"random{seed}", image, thresholds, tuple(layers), {"seed": seed})
 
 
 def random_images(seed: int, network: Network, count: int) -> np.ndarray:

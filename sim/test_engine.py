@@ -4,6 +4,7 @@ More random networks than the default: pytest sim/test_engine.py --networks 500 
 """
 
 import random
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +18,19 @@ from sim.synthetic import random_case, random_images, random_network
 from sim.verify import verify
 
 BOTH = pytest.mark.parametrize("array", ["direct", "shared"])
+# Set for each test, see the fixture.
+ENGINE = "python"
+
+
+@pytest.fixture(autouse=True)
+def choose_engine(sim_engine, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ENGINE", sim_engine)
 
 
 def run(network, images, stalls=None, **shape):
     """Simulate, and fail with the first difference; returns the recording."""
-    verdict = verify(compile_network(network, **shape), images, stalls=stalls)
+    program = compile_network(network, **shape)
+    verdict = verify(program, images, stalls=stalls, engine=ENGINE)
     assert verdict.problem is None, f"{verdict.problem} ({shape})"
     return verdict.recording
 
@@ -32,6 +41,7 @@ def with_layers(network, change):
     return replace(network, layers=(*convs, network.head))
 
 
+@pytest.mark.both_engines
 @BOTH
 @pytest.mark.parametrize("tau", [3, 4, 5, 6])
 @pytest.mark.parametrize("antipodal", [True, False], ids=["antipodal", "general"])
@@ -71,6 +81,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.both_engines
 @BOTH
 @pytest.mark.parametrize(("pixels", "channels", "fill"), SHAPES)
 def test_shapes(seed, array, pixels, channels, fill):
@@ -167,6 +178,7 @@ def test_largest_scores(seed, array):
     run(network, random_images(seed, network, 2), array=array, pixels=12, channels=3)
 
 
+@pytest.mark.both_engines
 @BOTH
 @pytest.mark.parametrize("pause", [0.05, 0.4])
 def test_stalls_at_both_ends(seed, array, pause):
@@ -194,7 +206,7 @@ def test_images_follow_each_other_evenly(seed, array):
     network = random_network(seed, image=(1, 8, 8), channels=(12, 12))
     images = random_images(seed, network, 6)
     program = compile_network(network, array=array, pixels=16, channels=3)
-    verdict = verify(program, images)
+    verdict = verify(program, images, engine=ENGINE)
     assert verdict.problem is None
     steady = set(verdict.recording.intervals[1:])
     assert len(steady) == 1
@@ -207,6 +219,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("number", range(metafunc.config.getoption("--networks")))
 
 
+@pytest.mark.both_engines
 def test_random_networks(seed, number):
     case = random_case(1000 * seed + number)
     print(case)

@@ -231,11 +231,6 @@ def test_withdrawn_result_is_reported(network, images):
         simulate(engine, network, images, stalls=Stalls(block=5))
 
 
-def test_waveforms_are_written(network, images, tmp_path):
-    simulate(make(network, images), network, images, vcd=tmp_path / "waves.vcd")
-    assert "$timescale" in (tmp_path / "waves.vcd").read_text()
-
-
 def test_map_recorder_lays_tiles_below_each_other(seed):
     rng = np.random.default_rng(seed)
     for pixels, shape in ((8, (2, 5, 3)), (9, (1, 4, 9)), (64, (3, 3, 3)), (4, (2, 1, 1))):

@@ -1,6 +1,8 @@
 """The command ``python -m sim.run`` as a user meets it."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,6 +95,9 @@ def test_a_difference_ends_with_status_1_and_its_name(model, tmp_path, monkeypat
 BAD = [
     (["--pixels", "0"], "--pixels must be a whole number of at least 1, not '0'"),
     (["--channels", "x"], "--channels must be a whole number of at least 1, not 'x'"),
+    (["--jobs", "0"], "--jobs must be a whole number of at least 1, not '0'"),
+    (["--jobs", "two"], "--jobs must be a whole number of at least 1, not 'two'"),
+    (["--jobs", "1", "--scheduler", "tcp://a:1"], "--jobs is for this machine, --scheduler for a"),
     (["--images", "-3"], "--images must be a whole number of at least 1, not '-3'"),
     (["--images", "999999"], "digits has 364 test images"),
     (["--images", "2", "--first", "363"], "digits has 364 test images"),
@@ -137,19 +142,65 @@ def test_unknown_array_and_status_of_the_process(model):
     assert errors.startswith("error: model 'missing.safetensors'")
 
 
-def test_ctrl_c_leaves_no_report(model, tmp_path):
+def test_ctrl_c_before_the_first_image_leaves_no_report(model, tmp_path):
+    process = start_long(model, tmp_path / "out")
+    wait_for(process, "simulating")
+    assert ctrl_c(process) == "interrupted\n"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_a_partial_report(model, tmp_path, jobs):
     out = tmp_path / "out"
-    process = start("--model", str(model), "--images", "364", "--out", str(out), *SMALL)
-    while "simulating" not in process.stdout.readline():
-        assert process.poll() is None
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process = start_long(model, out, "--jobs", jobs, "--tensors")
+    wait_for(process, r"  [1-9]\d*/364 images")
+    errors = ctrl_c(process)
+    report = json.loads((out / "report.json").read_text())
+    assert report["partial"] and report["asked_images"] == 364
+    assert 0 < report["images"] < 364 and report["mismatches"] == 0
+    covered = f"the report covers the first {report['images']} of 364 images"
+    assert errors == f"interrupted: {covered}\n"
+    assert "partial" in (out / "report.md").read_text().lower()
+    with np.load(out / "tensors.npz") as tensors:
+        assert {len(tensors[name]) for name in tensors.files} == {report["images"]}
+
+
+def test_workers_end_with_their_parent(model, tmp_path):
+    process = start_long(model, tmp_path / "out", "--jobs", "2")
+    wait_for(process, r"  [1-9]\d*/364 images")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        pytest.skip("no /proc here")
+    workers = children.read_text().split()
+    process.kill()
+    # They hold its output open as long as they live.
+    process.communicate(timeout=10)
+    assert len(workers) >= 2
+
+
+def start_long(model, out, *options):
+    """A simulation of a minute, by the engine that is slow enough to be caught at work."""
+    options = ("--out", str(out), "--engine", "python", "--images", "364", *SMALL, *options)
+    return start("--model", str(model), *options)
+
+
+def wait_for(process, pattern):
+    """Read the command's output up to a line that matches."""
+    for line in process.stdout:
+        if re.search(pattern, line):
+            return
+    pytest.fail(process.stderr.read())
+
+
+def ctrl_c(process):
+    """What a terminal does: to every process of the command; its errors, once it has ended."""
+    os.killpg(process.pid, signal.SIGINT)
     sent = time.monotonic()
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - sent < 2
     assert process.returncode == 130
-    assert errors == "interrupted\n"
-    assert list(out.iterdir()) == []
+    return errors
 
 
 def start(*options):
@@ -160,4 +211,5 @@ def start(*options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )

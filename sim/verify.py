@@ -18,6 +18,7 @@ from sim.compiled.toolchain import find_toolchain
 from sim.harness import Harness, Stalls
 from sim.outcome import BatchResult, Outcome
 from sim.watcher import Recording
+from sim.waves.look import Look
 
 __all__ = ["ENGINES", "Stop", "Verdict", "verify"]
 
@@ -53,18 +54,19 @@ def verify(
     engine: str = "python",
     number: int = 0,
     stalls: Stalls | None = None,
-    vcd: Path | None = None,
     library: Path | None = None,
+    look: Look | None = None,
     on_images: Callable[[int, int], object] = lambda images, differing: None,
     on_progress: Callable[[int, int], object] = lambda cycles, results: None,
 ) -> Verdict:
     """Simulate ``program`` on uint8 images [N, colours, H, W], streamed back to back.
 
     ``engine`` is one of `ENGINES`: "python" is Amaranth's simulator, "compiled" the same RTL
-    translated to C++ (no ``vcd``); ``library`` is it, where it is built already. ``number`` is
-    what the first image is called in messages. ``on_images`` is called with how many more images
-    are compared and how many of their values differ, ``on_progress`` with cycles simulated and
-    results taken; raising `Stop` there ends the simulation, with the images that were done.
+    translated to C++; ``library`` is it, where it is built already. ``number`` is what the first
+    image is called in messages. ``look`` sees every cycle and may end the simulation; a compiled
+    one needs the ``library`` with waveforms for that. ``on_images`` is called with how many more
+    images are compared and how many of their values differ, ``on_progress`` with cycles simulated
+    and results taken; raising `Stop` there ends the simulation, with the images that were done.
     Raises CheckError when the engine hangs or breaks the rules of its streams or probe.
     """
     network = program.network
@@ -75,13 +77,14 @@ def verify(
         "stalls": stalls,
         "on_images": lambda at, found: on_images(len(found), comparison.add(at, found)),
         "on_progress": on_progress,
+        "look": look,
     }
     if engine == "compiled":
         library = library or build_library(program, find_toolchain())
         harness = CompiledHarness(library, program, images, **common)
     else:
         pixels = program.parameters.pixels
-        harness = Harness(Engine(program), network, pixels, images, **common, vcd=vcd)
+        harness = Harness(Engine(program), network, pixels, images, **common)
     with contextlib.suppress(Stop):
         harness.run()
     return Verdict(harness.recording, comparison, predicted)

@@ -11,6 +11,7 @@ from model.errors import CheckError
 from model.format import Network
 from sim.cycles import CycleRecorder
 from sim.recorder import ImageTensors, TensorRecorder
+from sim.waves.look import Look, Position
 
 __all__ = ["Recording", "Watcher"]
 
@@ -75,6 +76,7 @@ class Watcher:
     on_images : called with an image's number and a list of its tensors, and possibly those of
         images that follow it, soon after the results are out.
     on_progress : called every `PROGRESS_CYCLES` cycles with cycles simulated and results taken.
+    look : sees every cycle too, and may end the simulation.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Watcher:
         patience: int,
         on_images: Callable[[int, list[ImageTensors]], object],
         on_progress: Callable[[int, int], object],
+        look: Look | None = None,
     ):
         self.engine = engine
         self.names = [layer.name for layer in network.layers]
@@ -94,6 +97,7 @@ class Watcher:
         self.patience = patience
         self.on_images = on_images
         self.on_progress = on_progress
+        self.look = look
         self.recording = Recording()
         self._before: Seen | None = None
         self._quiet = 0
@@ -122,7 +126,10 @@ class Watcher:
         words that fit no tensor.
         """
         self._check_hold(seen)
+        taken = len(self.recording.images)
         self._record(seen)
+        if self.look is not None and self.look.see(self._position(seen, taken), seen):
+            return True
         self._before = seen
         if self.done and Phase(seen.phase) is Phase.IDLE:
             return True
@@ -143,6 +150,18 @@ class Watcher:
         streams = (i.valid, i.ready, o.valid, o.ready, o.payload)
         probed = (getattr(probe, name) for name in Seen._fields[len(streams) :])
         return tuple(Value.cast(value) for value in (*streams, *probed))
+
+    def _position(self, seen: Seen, taken: int) -> Position:
+        """Where the cycle that was just recorded lies; ``taken`` results were taken before it."""
+        cycles = self._cycles
+        return Position(
+            cycle=self.recording.total - 1,
+            image=len(cycles.images) - 1,
+            layer=seen.layer,
+            running=Phase(seen.phase) is not Phase.IDLE,
+            head=cycles.head_image if seen.head_busy else -1,
+            taken=taken,
+        )
 
     def _record(self, seen: Seen) -> None:
         recording = self.recording

@@ -1,20 +1,31 @@
 """Compiled simulators kept by the hash of what they were made from.
 
 One folder a simulator; it appears whole (built elsewhere, then renamed), so two runs at a time do
-not spoil each other's, and the least recently used ones go when the cache outgrows its limit.
+not spoil each other's, and the least recently used ones go when the cache outgrows its limit. Of
+two that want the same one, the second waits for the first.
 """
 
+import atexit
 import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+from model.errors import UserError
+from sim.compiled.lock import locked
 
 __all__ = ["LIMIT_BYTES", "cached", "clean", "folder"]
 
 LIMIT_BYTES = 1 << 30
+# What building a large simulator may take, objects and sources included.
+ROOM_BYTES = 1 << 28
 VARIABLE = "SUBBIT_CACHE"
+BUILDING = ".building-"
+# A folder in which nothing was built for so long was left by a run that was killed.
+ABANDONED_SECONDS = 3600
 
 
 def folder() -> Path:
@@ -25,38 +36,65 @@ def folder() -> Path:
     return Path(base) / "subbit" / "simulators"
 
 
-def cached(key: str, build: Callable[[Path], None]) -> Path:
+def cached(
+    key: str, build: Callable[[Path], None], on_wait: Callable[[], object] = lambda: None
+) -> Path:
     """The folder for ``key``, made by ``build`` (which fills an empty folder) if it is not there.
 
-    Where the cache cannot be written, the simulator is built in a temporary folder for this run.
+    ``on_wait`` is called before waiting for another process that builds the same. Where the cache
+    cannot be written or is full, the simulator is built in a temporary folder, for this process.
     """
     place = folder() / key
-    if place.is_dir():
+    if not place.is_dir():
         with contextlib.suppress(OSError):
-            os.utime(place)
-        return place
+            folder().mkdir(parents=True, exist_ok=True)
+        with locked(folder() / f".{key}.lock", on_wait):
+            if not place.is_dir():
+                return _build(place, build)
+    with contextlib.suppress(OSError):
+        os.utime(place)
+    return place
+
+
+def _build(place: Path, build: Callable[[Path], None]) -> Path:
+    """Make ``place``, or a temporary folder with the same contents."""
     try:
-        folder().mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder()))
-    except OSError:
-        work = Path(tempfile.mkdtemp(prefix="subbit-simulator-"))
-        place = None
-    try:
-        build(work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    if place is None:
+        work = _fill(BUILDING, place.parent, build)
+    except (OSError, UserError):
+        if _has_room(place.parent):
+            raise
+        work = _fill("subbit-simulator-", None, build)
+        atexit.register(shutil.rmtree, work, ignore_errors=True)
         return work
     try:
         work.rename(place)
     except OSError:
-        # Another run was first: its simulator is the same.
+        # Where there are no locks another run may have been first: its simulator is the same.
         if not place.is_dir():
             raise
         shutil.rmtree(work, ignore_errors=True)
     _trim(keep=place)
     return place
+
+
+def _fill(prefix: str, parent: Path | None, build: Callable[[Path], None]) -> Path:
+    """A new folder in ``parent``, filled by ``build``; gone again where that fails."""
+    work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        build(work)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return work
+
+
+def _has_room(parent: Path) -> bool:
+    """Whether the cache is not what made a build fail."""
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            return shutil.disk_usage(parent).free >= ROOM_BYTES
+    except OSError:
+        return False
 
 
 def clean() -> int:
@@ -71,14 +109,27 @@ def _entries() -> list[Path]:
 
 
 def _size(entry: Path) -> int:
-    return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
+    total = 0
+    for file in entry.rglob("*"):
+        # Another run may be building or removing there.
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _age(entry: Path) -> float:
+    """Seconds since it was used last; none where another run has just removed it."""
+    with contextlib.suppress(OSError):
+        return time.time() - entry.stat().st_mtime
+    return 0
 
 
 def _trim(keep: Path) -> None:
     """Remove the least recently used simulators until the rest is within the limit."""
-    entries = sorted(_entries(), key=lambda entry: entry.stat().st_mtime, reverse=True)
     total = 0
-    for entry in entries:
+    for entry in sorted(_entries(), key=_age):
+        if entry.name.startswith(BUILDING) and _age(entry) < ABANDONED_SECONDS:
+            continue
         total += _size(entry)
         if total > LIMIT_BYTES and entry != keep:
             shutil.rmtree(entry, ignore_errors=True)

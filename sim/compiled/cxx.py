@@ -27,11 +27,14 @@ def compile_library(
     result: Path,
     sources: Sequence[Path],
     tools: Toolchain,
-    on_stage: Callable[[str], object],
+    on_stage: Callable[[str], object] = lambda stage: None,
+    *,
+    link: Sequence[str] = ("-shared",),
 ) -> None:
     """Compile Verilator's output in ``work`` and ``sources``, on all cores, and link ``result``.
 
-    Raises UserError with the tool's message where it fails.
+    A shared library, unless the options of ``link`` say otherwise. Raises UserError with the
+    tool's message where it fails.
     """
     made = sorted(work.glob("*.cpp"))
     slow = [source for source in made if "__Slow" in source.name or "__Syms" in source.name]
@@ -57,11 +60,11 @@ def compile_library(
             on_stage(f"compiling C++, {done + 1} of {len(units)} parts")
             objects.append(one)
     objects += runtime.result()
-    run_tool([tools.compiler, "-shared", "-o", str(result), *objects, "-lpthread"], work)
+    run_tool([tools.compiler, *link, "-o", str(result), *objects, "-lpthread"], work)
 
 
-def run_tool(command: list[str], work: Path) -> None:
-    """Run a tool in ``work``; raises UserError with the first error it printed."""
+def run_tool(command: Sequence[str], work: Path) -> str:
+    """What a tool prints when run in ``work``; raises UserError with its first error."""
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
@@ -69,6 +72,7 @@ def run_tool(command: list[str], work: Path) -> None:
         space = shutil.disk_usage(work).free
         full = "; the disk is full" if space < 1 << 20 else ""
         raise UserError(f"{Path(command[0]).name} failed: {errors[0].strip()}{full}")
+    return done.stdout
 
 
 def _units(sources: Sequence[Path]) -> list[list[Path]]:

@@ -80,13 +80,19 @@ struct Job {
     uint64_t accept_state;
     uint32_t feed_wait;
     uint32_t accept_wait;
+    uint32_t block;  // cycles that the output stays blocked after the first offer
     // where it went wrong
     uint32_t bad_tensor;
     uint32_t bad_tile;
     uint32_t bad_channel;
     uint32_t last_layer;
     uint32_t last_phase;
+    struct Look* look;  // null, but for the simulator with waveforms
 };
+
+#ifdef WAVES
+#include "waves.h"
+#endif
 
 struct Simulation {
     VerilatedContext context;
@@ -96,12 +102,18 @@ struct Simulation {
     uint32_t scores[256] = {};
     uint32_t held_label = 0;
     bool waiting = false;
+#ifdef WAVES
+    std::unique_ptr<Tracer> tracer;
+#endif
 };
 
 // `option` is a plus argument: where the contents of memories are to be read.
 Simulation* simulation_new(const char* option) {
     auto* simulation = new Simulation(option);
     Vtop& top = simulation->top;
+#ifdef WAVES
+    simulation->context.traceEverOn(true);
+#endif
     top.rst = 0;
     top.clk = 0;
     top.i_valid = 0;
@@ -128,6 +140,9 @@ static int record_word(Job& job, uint32_t tensor, uint32_t tile, uint32_t channe
     if (seen) return TWICE;
     seen = 1;
     std::memcpy(job.records + place * job.record_words + at, word, 4 * job.word_words);
+#ifdef WAVES
+    note_word(job.look, job.written[tensor] / size, tensor, tile, channel, job.cycle);
+#endif
     ++job.written[tensor];
     return RUNNING;
 }
@@ -152,6 +167,12 @@ static void count_phase(Job& job, uint32_t layer, uint32_t phase, bool head_busy
     }
 }
 
+// Cycles of the next pause, mostly 0; as in sim/stalls.py.
+static uint32_t next_pause(Random& random, const Job& job) {
+    if (!job.pause || random.next() >= job.pause) return 0;
+    return 1 + random.next() % job.longest;
+}
+
 // Runs until `until` results are out, or for `limit` cycles, or until something is wrong.
 int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uint64_t limit) {
     Vtop& top = simulation->top;
@@ -160,12 +181,14 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
     uint32_t word[32];
     int status = RUNNING;
     for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
-        if (job.feed_wait) --job.feed_wait;
-        if (job.accept_wait) --job.accept_wait;
         top.i_valid = job.fed < job.byte_count && !job.feed_wait;
         top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
-        top.o_ready = !job.accept_wait;
+        top.o_ready = !job.accept_wait && !job.block;
+        if (job.feed_wait) --job.feed_wait;
+        if (job.accept_wait) --job.accept_wait;
+#ifndef WAVES
         top.clk = 0;
+#endif
         top.eval();
 
         count_phase(job, top.layer, top.phase, top.head_busy);
@@ -209,16 +232,16 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
                         status = MISSING;
                     }
                 }
-                if (job.pause && accept.next() < job.pause) {
-                    job.accept_wait = 1 + accept.next() % job.longest;
-                }
             }
         }
         if (taken) {
             ++job.fed;
-            if (job.pause && feed.next() < job.pause) {
-                job.feed_wait = 1 + feed.next() % job.longest;
-            }
+            job.feed_wait = next_pause(feed, job);
+        }
+        if (top.o_ready) job.accept_wait = next_pause(accept, job);
+        if (job.block && top.o_valid) {
+            job.accept_wait = job.block;
+            job.block = 0;
         }
         const bool waits = job.fed < job.byte_count && top.i_ready && !top.i_valid;
         if (alive) {
@@ -226,6 +249,14 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
         } else if (!top.o_valid && !waits && ++job.quiet > job.patience) {
             status = HUNG;
         }
+#ifdef WAVES
+        // The clock falls in the middle of a cycle.
+        const bool wanted = job.look && opens(*job.look, job, simulation->tracer, top);
+        if (wanted) simulation->tracer->vcd.dump(PERIOD * job.cycle);
+        top.clk = 0;
+        top.eval();
+        if (wanted) simulation->tracer->vcd.dump(PERIOD * job.cycle + PERIOD / 2);
+#endif
         ++job.cycle;
         const bool idle = top.phase == IDLE;
         top.clk = 1;

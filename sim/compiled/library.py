@@ -20,6 +20,10 @@ __all__ = ["LIBRARY", "build_library"]
 LIBRARY = "simulator.so"
 ROOT = Path(__file__).parents[2]
 HARNESS = Path(__file__).with_name("harness.cpp")
+# With waveforms the harness comes in through another file.
+TRACED = Path(__file__).with_name("traced.cpp")
+TRACED_PARTS = (TRACED, Path(__file__).with_name("waves.h"))
+TRACE = ("--trace-vcd", "--trace-max-array", "1")
 # Lines of C++ a file: none takes long, and they compile at the same time.
 SPLIT = 8000
 VERILATOR = (
@@ -30,16 +34,25 @@ VERILATOR = (
 
 
 def build_library(
-    program: Program, tools: Toolchain, on_stage: Callable[[str], object] = lambda stage: None
+    program: Program,
+    tools: Toolchain,
+    on_stage: Callable[[str], object] = lambda stage: None,
+    *,
+    waves: bool = False,
 ) -> Path:
     """The shared library for this program's engine: from the cache, or translated and compiled.
 
     It holds no contents of memories (`sim.compiled.contents`), so it serves every network of the
     same shape. Its key is the hash of the generated source, the tools and their flags. Since
     generating takes seconds, the cache also knows the key by everything that goes into it.
+    With ``waves`` it can write waveforms, and is a simulator of its own.
     Raises UserError where a tool fails, with the first error it printed.
     """
     shape = without_contents(program)
+    harness, parts, options = HARNESS, [HARNESS.read_text()], VERILATOR
+    if waves:
+        harness, options = TRACED, (*VERILATOR, *TRACE)
+        parts += [part.read_text() for part in TRACED_PARTS]
 
     @cache
     def generate() -> str:
@@ -47,7 +60,7 @@ def build_library(
         return rtlil.convert(top, name="top", ports=top.ports, emit_src=False)
 
     def key_of(source: str) -> str:
-        return tools.key("simulator", source, HARNESS.read_text(), *FLAGS, *VERILATOR)
+        return tools.key("simulator", source, *parts, *FLAGS, *options)
 
     def remember(work: Path) -> None:
         (work / "key").write_text(key_of(generate()))
@@ -61,15 +74,16 @@ def build_library(
         run_tool([*tools.yosys, "-q", "-p", script], work)
         verilog = work / "top.v"
         verilog.write_text(read_at_start(verilog.read_text(), program))
-        run_tool([tools.verilator, *VERILATOR, verilog.name], work)
-        compile_library(work, work / LIBRARY, [HARNESS], tools, on_stage)
+        run_tool([tools.verilator, *options, verilog.name], work)
+        compile_library(work, work / LIBRARY, [harness], tools, on_stage)
         for file in work.iterdir():
             if file.name != LIBRARY:
                 file.unlink()
 
-    known = cached(tools.key("key", *_ingredients(shape)), remember)
+    known = cached(tools.key("key", *_ingredients(shape), *parts, *options), remember)
     key = (known / "key").read_text()
-    return cached(key, build) / LIBRARY
+    waiting = "waiting for another run that builds the same simulator"
+    return cached(key, build, lambda: on_stage(waiting)) / LIBRARY
 
 
 def _ingredients(shape: Program) -> list[str]:
@@ -85,8 +99,6 @@ def _ingredients(shape: Program) -> list[str]:
     return [
         repr(made_of),
         version("amaranth"),
-        HARNESS.read_text(),
         *FLAGS,
-        *VERILATOR,
         *(file.read_text() for file in sources),
     ]

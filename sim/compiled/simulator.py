@@ -2,6 +2,7 @@
 
 import ctypes
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,15 +14,18 @@ from hw.sequencer import Phase
 from model.errors import CheckError
 from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
-from sim.harness import Stalls
 from sim.recorder import ImageTensors
+from sim.stalls import Stalls
 from sim.watcher import Recording
+from sim.waves.look import Look
 
 __all__ = ["CompiledHarness"]
 
-# Images whose records are kept at once, and cycles simulated between looks at them.
+# Images whose records are kept at once, and cycles simulated between looks at them: as many as
+# take so long that Ctrl-C does not wait, on a large array far fewer than on a small one.
 RING = 64
-SLICE_CYCLES = 50_000
+SLICE_CYCLES, SLICE_CYCLES_LOOKING = 50_000, 2_000
+SLICE_SECONDS = 0.2
 RUNNING, DONE, HUNG, BAD_WORD, TWICE, WITHDRAWN, MISSING = range(7)
 
 
@@ -53,10 +57,12 @@ class _Job(ctypes.Structure):
         ("accept_state", ctypes.c_uint64),
         ("feed_wait", ctypes.c_uint32),
         ("accept_wait", ctypes.c_uint32),
+        ("block", ctypes.c_uint32),
         *(
             (name, ctypes.c_uint32)
             for name in ("bad_tensor", "bad_tile", "bad_channel", "last_layer", "last_phase")
         ),
+        ("look", ctypes.c_void_p),
     ]
 
 
@@ -76,20 +82,21 @@ class _Map:
         """32-bit words of one image."""
         return self.tiles * self.channels * self.word_words
 
-    def unpack(self, record: np.ndarray) -> np.ndarray:
-        """The map, bool [channels, height, width], of an image's record."""
-        words = record[self.offset : self.offset + self.words]
-        bits = np.unpackbits(words.view(np.uint8), bitorder="little")
-        lanes = bits.reshape(self.tiles, self.channels, -1)[:, :, : self.lanes]
-        pixels = lanes.transpose(1, 0, 2).reshape(self.channels, -1, self.width)
-        return pixels[:, : self.height].astype(bool)
+    def unpack(self, records: np.ndarray) -> np.ndarray:
+        """The maps, bool [n, channels, height, width], of n images' records."""
+        count = len(records)
+        words = records[:, self.offset : self.offset + self.words]
+        bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
+        lanes = bits.reshape(count, self.tiles, self.channels, -1)[..., : self.lanes]
+        pixels = lanes.swapaxes(1, 2).reshape(count, self.channels, -1, self.width)
+        return pixels[:, :, : self.height].view(bool)
 
 
 class CompiledHarness:
-    """The same as `sim.harness.Harness`, on a compiled engine; without waveforms.
+    """The same as `sim.harness.Harness`, cycle by cycle, on a compiled engine.
 
-    ``library`` is the engine's, from `sim.compiled.library.build_library`. Its stalls follow
-    another generator than Amaranth's harness does, from the same seed.
+    ``library`` is the engine's, from `sim.compiled.library.build_library`; where there is a
+    ``look``, the one with waveforms.
     """
 
     def __init__(
@@ -102,6 +109,7 @@ class CompiledHarness:
         stalls: Stalls | None = None,
         on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
+        look: Look | None = None,
     ):
         network, pixels = program.network, program.parameters.pixels
         self.images = images
@@ -120,29 +128,39 @@ class CompiledHarness:
             offset += self._maps[-1].words
         self._buffers = self._allocate(offset, network.head.classes, len(network.layers))
         self._job = self._describe(stalls or Stalls(), patience, pixels)
+        self._look = look
+        if look is not None:
+            self._job.look = ctypes.addressof(look.c)
         self._library = ctypes.CDLL(str(library))
         self._library.simulation_new.restype = ctypes.c_void_p
 
     def run(self) -> Recording:
-        """Simulate until every image's result is out and the engine is idle.
+        """Simulate until every image's result is out and the engine is idle, or ``look`` is done.
 
         Raises CheckError when the engine hangs or breaks the rules.
         """
         job, recording = self._job, self.recording
         simulation = self._start()
         job_at, count = ctypes.byref(job), len(self.images)
+        slice_cycles = SLICE_CYCLES_LOOKING
         try:
             status = RUNNING
             while status == RUNNING or len(recording.images) < count:
                 # Two images more than there are results may be under way.
                 until = min(count, len(recording.images) + RING - 2)
+                before, started = job.cycle, time.monotonic()
                 status = self._library.simulation_run(
-                    simulation, job_at, ctypes.c_uint64(until), ctypes.c_uint64(SLICE_CYCLES)
+                    simulation, job_at, ctypes.c_uint64(until), ctypes.c_uint64(slice_cycles)
                 )
                 if status not in (RUNNING, DONE):
                     raise CheckError(self._problem(status))
+                if self._look is None:
+                    pace = (job.cycle - before) / max(time.monotonic() - started, 1e-6)
+                    slice_cycles = int(min(max(pace * SLICE_SECONDS, 1_000), SLICE_CYCLES))
                 self._collect(recording)
                 self.on_progress(job.cycle, job.taken)
+                if self._look is not None and self._look.done():
+                    break
         finally:
             self._library.simulation_delete(simulation)
         return recording
@@ -172,7 +190,7 @@ class CompiledHarness:
         }
 
     def _describe(self, stalls: Stalls, patience: int, pixels: int) -> _Job:
-        buffers = self._buffers
+        buffers, feed = self._buffers, stalls.input
         job = _Job(
             byte_count=len(self._bytes),
             image_count=len(self.images),
@@ -183,12 +201,12 @@ class CompiledHarness:
             classes=buffers["scores"].shape[1],
             record_words=buffers["records"].shape[1],
             ring=RING,
-            pause=min(int(stalls.pause * 2**32), 2**32 - 1),
+            pause=stalls.threshold,
             longest=stalls.longest,
-            # Any state but 0 will do; the two streams must not stall in step.
-            feed_state=2 * stalls.seed + 1,
-            accept_state=(2 * stalls.seed + 1) << 32,
-            accept_wait=stalls.block,
+            feed_wait=feed.next(),
+            feed_state=feed.state,
+            accept_state=stalls.output.state,
+            block=stalls.block,
             timeline_size=TIMELINE,
             last_layer=len(self._names),
         )
@@ -204,19 +222,21 @@ class CompiledHarness:
         recording.total = self._job.cycle
         recording.timeline = buffers["timeline"][: self._job.cycle]
         first = len(recording.images)
-        for number in range(first, self._job.taken):
-            place = number % RING
-            planes, *activations = (m.unpack(buffers["records"][place]) for m in self._maps)
-            scores = buffers["scores"][place].astype(np.int64)
-            label = int(buffers["labels"][place])
-            tensors = ImageTensors(planes, tuple(activations), scores, label)
-            buffers["seen"][place] = 0
-            recording.images.append(tensors)
-            recording.cycles.append(buffers["cycles"][place, :, :phases].tolist())
-            recording.starts.append(int(buffers["starts"][place]))
-            recording.results.append(int(buffers["results"][place]))
-        if len(recording.images) > first:
-            self.on_images(first, recording.images[first:])
+        places = np.arange(first, self._job.taken) % RING
+        if not len(places):
+            return
+        records = buffers["records"][places]
+        maps = [m.unpack(records) for m in self._maps]
+        scores = buffers["scores"][places].astype(np.int64)
+        for (planes, *activations), *answer in zip(
+            zip(*maps, strict=True), scores, buffers["labels"][places].tolist(), strict=True
+        ):
+            recording.images.append(ImageTensors(planes, tuple(activations), *answer))
+        recording.cycles += buffers["cycles"][places, :, :phases].tolist()
+        recording.starts += buffers["starts"][places].tolist()
+        recording.results += buffers["results"][places].tolist()
+        buffers["seen"][places] = 0
+        self.on_images(first, recording.images[first:])
 
     def _problem(self, status: int) -> str:
         job = self._job

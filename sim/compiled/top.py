@@ -14,10 +14,11 @@ class SimulationTop(Elaboratable):
     """Wraps an engine; ``ports`` are those of `harness.cpp`.
 
     Inputs ``i_valid``, ``i_payload``, ``o_ready``; outputs ``i_ready``, ``o_valid``, ``o_label``,
-    ``o_scores`` (class k, sign extended, at bit 32 * k) and every member of the probe.
+    ``o_scores`` (class k, sign extended, at bit 32 * k) and, unless ``probed`` is false, every
+    member of the probe.
     """
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: Engine, probed: bool = True):
         self.engine = engine
         classes = len(engine.o.payload.scores)
         self.i_valid = Signal()
@@ -29,7 +30,7 @@ class SimulationTop(Elaboratable):
         self.o_scores = Signal(data.ArrayLayout(signed(SCORE_BITS), classes))
         self.probed = {
             name: Signal(Value.cast(getattr(engine.probe, name)).shape(), name=name)
-            for name in engine.probe.signature.members
+            for name in (engine.probe.signature.members if probed else ())
         }
 
     @property

@@ -1,0 +1,1 @@
+"""How fast the simulation is: ``python -m sim.bench``."""

@@ -1,0 +1,71 @@
+"""The 3x3 layers of published networks with random weights: sizes that nobody has to extrapolate.
+
+A stack has the shapes and the order of a network's binary 3x3 convolutions. Where the published
+network halves its maps by a stride of 2, the stack pools behind the layer before, so that every
+layer computes as many outputs, from as many inputs, as the published one. Shortcuts, 1x1
+convolutions, the stem and the 1,000 classes are left out: the input map takes the stem's place,
+one plane a channel.
+
+Sources of the shapes: ResNet-18 and ResNet-34, He et al. 2016, table 1, for images of 224 x 224;
+VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary.
+"""
+
+from dataclasses import dataclass
+
+from model.bits import TAPS
+from model.errors import UserError
+from model.format import Network
+from sim.synthetic import random_network
+
+__all__ = ["STACKS", "Stack", "stack_network"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """``size``: rows and columns of the first map; ``channels`` of it; ``stages``: output
+    channels of each convolution, a tuple a map size; a stage ends with 2x2 pooling."""
+
+    size: int
+    channels: int
+    stages: tuple[tuple[int, ...], ...]
+
+    @property
+    def kernel_applications(self) -> int:
+        """Of one image."""
+        total, c_in, size = 0, self.channels, self.size
+        for stage in self.stages:
+            for c_out in stage:
+                total += c_in * c_out * size * size
+                c_in = c_out
+            size //= 2
+        return total
+
+
+STACKS = {
+    "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4)),
+    "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6)),
+    "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512))),
+}
+
+
+def stack_network(name: str, tau: int, seed: int) -> Network:
+    """The stack's network: antipodal codebooks of ``2^tau`` kernels, all weights random.
+
+    tau 9 stands for plain 1-bit kernels. Raises UserError for an unknown name.
+    """
+    if name not in STACKS:
+        raise UserError(f"--stack {name} is not known; known stacks: {', '.join(STACKS)}")
+    stack = STACKS[name]
+    pools = [pool for stage in stack.stages for pool in ("none",) * (len(stage) - 1) + ("max2",)]
+    pools[-1] = "none"
+    network = random_network(
+        seed,
+        image=(1, stack.size, stack.size),
+        levels=stack.channels,
+        channels=tuple(c_out for stage in stack.stages for c_out in stage),
+        pools=tuple(pools),
+        tau=tau,
+        name=f"{name}-3x3",
+    )
+    assert sum(conv.macs for conv in network.convs) == TAPS * stack.kernel_applications
+    return network
