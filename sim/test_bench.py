@@ -37,8 +37,10 @@ def test_python_stops_after_its_time(seed):
 @needs_compiler
 @pytest.mark.slow
 def test_all_translators_simulate_the_same_cycles(seed):
+    network = random_network(seed, image=(1, 3, 3), levels=1, channels=(1,), pools=("none",), tau=3)
+    case = Case(network, random_images(seed, network, 3), (), "direct", 3, 1)
     rows = {
-        engine: measure(tiny_case(seed), engine, find_toolchain(), 1, print)
+        engine: measure(case, engine, find_toolchain(), 1, print)
         for engine in ("observed", "verilator", "cxxrtl")
     }
     assert rows["verilator"].cycles == rows["cxxrtl"].cycles
