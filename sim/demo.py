@@ -19,9 +19,11 @@ from rich.table import Table
 from model import bits
 from model.errors import UserError, run_command
 from model.format import load
+from sim.compiled.toolchain import missing
 
 __all__ = ["main"]
 
+FEW_IMAGES = "5"  # what Amaranth's simulator does in seconds
 PATIENCE_SECONDS = 60  # for a step to save its work and end after Ctrl-C
 
 
@@ -43,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("pixels", "channels"):
         if getattr(options, name) is not None:
             engine += [f"--{name}", str(getattr(options, name))]
-    simulation = ["sim.run", "--model", model, "--images", str(options.images), *engine]
+    images = options.images or ("all" if missing() is None else FEW_IMAGES)
+    simulation = ["sim.run", "--model", model, "--images", images, *engine]
     simulation += ["--tensors", "--out", str(out / "sim")]
     if status := _step(console, "2 of 3: simulate the RTL against the golden model", simulation):
         return status
@@ -55,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     built = _read(out / options.board / "report.json")
     console.rule("What came out")
     console.print(_summary(metrics, simulated, built))
-    pages = [out / "sim" / "report.md", out / options.board / "report.md"]
+    pages = [out / "sim" / "report.html", out / options.board / "report.md"]
     console.print("Reports: " + ", ".join(map(str, pages)), soft_wrap=True)
     return 0
 
@@ -70,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--bits", default="0.56", help="bits a weight, as in model.train (default: 0.56)")
     add("--epochs", type=int, help="epochs of training (default: as in model.train)")
-    add("--images", type=int, default=5, help="images to simulate (default: 5)")
+    add("--images", metavar="N|all",
+        help=f"images to simulate (default: all; {FEW_IMAGES} without a C++ compiler)")  # fmt: skip
     add("--board", default="arty_a7", help="board to build for (default: arty_a7)")
     add("--pixels", type=int, help="lanes (default: as in sim.run, and the most that fits)")
     add("--channels", type=int, help="input channels at once (default: the same)")

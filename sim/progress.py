@@ -12,7 +12,8 @@ LINE_SECONDS = 5.0
 
 
 class SimulationProgress:
-    """Context manager around the two slow parts: building the simulator, and simulating.
+    """Context manager around slow parts, such as building the simulator, and simulating; it may
+    be entered again.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class SimulationProgress:
         self._started = 0.0
         self._seen = (0, 0, 0)
         self._stop = threading.Event()
-        self._lines = threading.Thread(target=self._write_lines, daemon=True)
+        self._lines: threading.Thread | None = None
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -45,6 +46,8 @@ class SimulationProgress:
         if self.console.is_terminal:
             self._bar.start()
         else:
+            self._stop.clear()
+            self._lines = threading.Thread(target=self._write_lines, daemon=True)
             self._lines.start()
         return self
 
@@ -58,6 +61,7 @@ class SimulationProgress:
     def stage(self, name: str, total: int | None = None) -> None:
         """A new part begins; ``total`` cycles when it is the simulation itself."""
         self._stage = name
+        self._seen = (0, 0, 0)
         self._started = time.monotonic()
         self._bar.reset(self._task, total=total, description=name, status="")
         if not self.console.is_terminal:

@@ -22,6 +22,16 @@ def test_plain_lines(monkeypatch):
     assert "\x1b" not in console.file.getvalue()
 
 
+def test_it_may_be_entered_again(monkeypatch):
+    monkeypatch.setattr("sim.progress.LINE_SECONDS", 0.01)
+    console = Console(file=io.StringIO(), width=100)
+    progress = SimulationProgress(4, 1000, console)
+    for stage in ("first", "second"):
+        with progress:
+            progress.stage(stage)
+            wait_for(console, f"  {stage}: 0 s so far")
+
+
 def test_terminal():
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     with SimulationProgress(4, 1000, console) as progress:

@@ -36,6 +36,8 @@ from sim.synthetic import random_images
 __all__ = ["main"]
 
 STACK_IMAGES = 4
+# Of the table, where there is no terminal to ask.
+LINE_WIDTH = 120
 # Engines by case; cxxrtl only where it compiles within a minute.
 PLANS = {
     "small": ("python", "compiled", "observed", "verilator", "cxxrtl"),
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(given)
     if options.seconds <= 0:
         raise UserError(f"--seconds must be more than 0, not {options.seconds:g}")
-    console = Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else LINE_WIDTH
+    console = Console(highlight=False, soft_wrap=True, width=width)
     make_folder(options.out)
     tools = find_toolchain()
     if tools is None:

@@ -7,6 +7,7 @@ two that want the same one, the second waits for the first.
 
 import atexit
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ __all__ = ["LIMIT_BYTES", "cached", "clean", "folder"]
 
 LIMIT_BYTES = 1 << 30
 # What building a large simulator may take, objects and sources included.
-ROOM_BYTES = 1 << 28
+ROOM_BYTES = 128 << 20
 VARIABLE = "SUBBIT_CACHE"
 BUILDING = ".building-"
 # A folder in which nothing was built for so long was left by a run that was killed.
@@ -60,7 +61,7 @@ def _build(place: Path, build: Callable[[Path], None]) -> Path:
     """Make ``place``, or a temporary folder with the same contents."""
     try:
         work = _fill(BUILDING, place.parent, build)
-    except (OSError, UserError):
+    except UserError:
         if _has_room(place.parent):
             raise
         work = _fill("subbit-simulator-", None, build)
@@ -78,13 +79,25 @@ def _build(place: Path, build: Callable[[Path], None]) -> Path:
 
 
 def _fill(prefix: str, parent: Path | None, build: Callable[[Path], None]) -> Path:
-    """A new folder in ``parent``, filled by ``build``; gone again where that fails."""
-    work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    """A new folder in ``parent``, filled by ``build``; gone again where that fails.
+
+    Raises UserError where there is no room or no right to write."""
     try:
-        build(work)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+        work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            # Beforehand, because Yosys and Verilator say nothing when they cannot write all.
+            if shutil.disk_usage(work).free < ROOM_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            build(work)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise UserError(
+            f"the simulator cannot be built in {parent or tempfile.gettempdir()}: "
+            f"{error.strerror}; make room there, or name another place with the environment "
+            f"variables {VARIABLE} and TMPDIR"
+        ) from error
     return work
 
 

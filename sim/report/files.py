@@ -44,12 +44,17 @@ def write_report(report: dict, folder: Path) -> None:
     from sim.report.paper import figures
     from sim.report.text import markdown
 
-    write_text(folder / JSON, json_text(report) + "\n")
-    write_text(folder / MARKDOWN, markdown(report) + "\n")
-    write_text(folder / HTML, page(report))
-    if not report["partial"]:
-        for name, save in figures(report).items():
-            write_whole(folder / name, save)
+    try:
+        write_text(folder / JSON, json_text(report) + "\n")
+        write_text(folder / MARKDOWN, markdown(report) + "\n")
+        write_text(folder / HTML, page(report))
+        if not report["partial"]:
+            for name, save in figures(report).items():
+                write_whole(folder / name, save)
+    except UserError:
+        # Half a report is none.
+        prepare_folder(folder)
+        raise
 
 
 def json_text(value: object, indent: str = "") -> str:
