@@ -17,7 +17,7 @@ __all__ = ["locked"]
 def locked(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold the lock of this name; other processes and threads that ask for it wait.
 
-    ``on_wait`` is called before waiting for another holder. Where the file cannot be made or
+    ``on_wait`` is called, once, before waiting for other holders. Where the file cannot be made or
     locked (a read-only folder, a full disk, no `fcntl`) the work goes on without a lock. The file
     is gone again afterwards.
     """
@@ -34,6 +34,7 @@ def locked(path: Path, on_wait: Callable[[], object] = lambda: None) -> Iterator
 
 def _acquire(path: Path, on_wait: Callable[[], object]) -> int | None:
     """The locked file's descriptor; None where it cannot be had."""
+    waited = False
     while fcntl is not None:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -44,7 +45,9 @@ def _acquire(path: Path, on_wait: Callable[[], object]) -> int | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                on_wait()
+                if not waited:
+                    on_wait()
+                waited = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError:
                 return None
