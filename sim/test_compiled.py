@@ -1,6 +1,9 @@
 """The compiled simulation against Amaranth's: the same tensors, cycles and complaints."""
 
 import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +13,7 @@ from hw.compiler import compile_network
 from model.errors import CheckError
 from sim import clean
 from sim.compiled import cache
+from sim.compiled.cxx import compile_library
 from sim.compiled.library import build_library
 from sim.compiled.simulator import CompiledHarness
 from sim.compiled.toolchain import find_toolchain, missing
@@ -100,3 +104,19 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch, s
     verdict = verify(program, random_images(seed, network, 2), engine="compiled")
     assert verdict.problem is None
     assert find_toolchain().versions
+
+
+def test_ctrl_c_ends_the_compilers(tmp_path, monkeypatch, seed):
+    """A compiler that never ends: Ctrl-C must not wait for it."""
+    compiler = tmp_path / "slow-compiler"
+    compiler.write_text("#!/bin/sh\nexec sleep 60\n")
+    compiler.chmod(0o755)
+    (tmp_path / "one.cpp").write_text("")
+    tools = replace(find_toolchain(), compiler=str(compiler))
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    ctrl_c = (threading.main_thread().ident, signal.SIGINT)
+    threading.Timer(0.5, signal.pthread_kill, ctrl_c).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        compile_library(tmp_path, tmp_path / "simulator.so", [], tools)
+    assert time.monotonic() - started < 3
