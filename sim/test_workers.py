@@ -20,6 +20,7 @@ from model import format as exported
 from model.errors import CheckError, UserError
 from sim.batches import Batch, Job, prepare, split
 from sim.compiled.toolchain import missing
+from sim.patience import patience
 from sim.recorder import ImageTensors
 from sim.synthetic import random_images, random_network
 from sim.test_run import ctrl_c, start_long, wait_for
@@ -270,7 +271,7 @@ def test_ctrl_c_keeps_the_images_that_are_done(work, expected, jobs):
             signal.raise_signal(signal.SIGINT)
 
     results = run_all(*work, jobs=jobs, on_progress=interrupt)
-    assert time.monotonic() - sent[0] < 2
+    assert time.monotonic() - sent[0] < patience(2)
     assert signal.getsignal(signal.SIGINT) is handler
     assert results.interrupted and not children()
     *whole, last = results.batches
@@ -337,7 +338,7 @@ def test_ctrl_c_leaves_the_cluster_clean(work, expected, cluster, client):
             signal.raise_signal(signal.SIGINT)
 
     results = run_all(*work, scheduler=cluster.scheduler_address, on_progress=interrupt)
-    assert time.monotonic() - sent[0] < 2
+    assert time.monotonic() - sent[0] < patience(2)
     assert results.interrupted and len(results.batches) < len(expected)
     same(results.batches, expected[: len(results.batches)])
     while not idle(client):
@@ -426,7 +427,9 @@ def test_a_worker_without_this_project(work, tmp_path):
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as other:
         address = other.scheduler_address
         command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        # Before an installed one, in the way of which this stands.
+        (tmp_path / "sim.py").write_text("raise ModuleNotFoundError(\"No module named 'sim'\")\n")
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
         with (tmp_path / "log").open("w") as log:
             worker = subprocess.Popen(
                 [*command, "--no-dashboard"], cwd=tmp_path, env=environment, stderr=log

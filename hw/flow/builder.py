@@ -15,6 +15,7 @@ from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
 from hw.flow.ecp5 import pack, place_and_route
+from hw.flow.memories import block_fill, memory_uses
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
 from hw.flow.netlist_check import risky_cells
 from hw.flow.pll import PllSettings
@@ -106,9 +107,14 @@ def build(request: Request, progress: Progress) -> BuildReport:
         statistics = synthesise(board, folder, stage)
         resources = resource_table(count_cells(statistics, board.family), board.available)
     report = _report(request, resources, versions)
+    netlist = read_netlist(folder)
+    with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
+        memories = memory_uses(source, netlist["cells"])
+    report.memories = [memory.plain() for memory in memories]
+    report.block_fill = block_fill(memories)
     if board.family == "xc7":
         with clock.stage("check", "check the netlist"):
-            report.notes += [f"Risky cells: {risk}" for risk in risky_cells(read_netlist(folder))]
+            report.notes += [f"Risky cells: {risk}" for risk in risky_cells(netlist)]
         report.notes.append(
             NO_ROUTER.format(design=DESIGN, clock=report.clock_mhz, part=board.part)
         )

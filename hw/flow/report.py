@@ -24,7 +24,8 @@ class BuildReport:
     ``stage`` is "netlist" or "bitstream"; ``fmax_mhz`` and ``timing_met`` are None at "netlist".
     ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
     ``clock_mhz``; ``serial_images_per_second`` is what the board's serial line lets through.
-    ``seconds`` is the whole run, ``stage_seconds`` its parts.
+    ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share of the bits
+    of all block RAM taken that is. ``seconds`` is the whole run, ``stage_seconds`` its parts.
     """
 
     board: str
@@ -50,6 +51,8 @@ class BuildReport:
     stage_seconds: dict[str, float]
     products: list[str]
     layers: list[dict[str, object]] = field(default_factory=list)
+    memories: list[dict[str, object]] = field(default_factory=list)
+    block_fill: float | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -101,6 +104,8 @@ def to_markdown(report: BuildReport) -> str:
         for layer in report.layers:
             share = layer["useful"] / layer["cycles"] if layer["cycles"] else 0
             lines.append(f"| {layer['name']} | {layer['cycles']:,} | {share:.1%} |")
+    if report.memories:
+        lines += ["", *_memories(report)]
     if report.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in report.notes)]
     lines += [
@@ -110,6 +115,25 @@ def to_markdown(report: BuildReport) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _memories(report: BuildReport) -> list[str]:
+    """What each memory holds, and how much of its cells that is."""
+    lines = [
+        "| memory | words x bits | bits held | cells | full |",
+        "|---|---:|---:|---|---:|",
+    ]
+    for memory in report.memories:
+        shape = f"{memory['words']:,} x {memory['width']:,}"
+        if memory["count"] > 1:
+            shape = f"{memory['count']} of {shape}"
+        cells = ", ".join(f"{number} {kind}" for kind, number in memory["cells"].items())
+        full = "-" if memory["fill"] is None else f"{memory['fill']:.1%}"
+        name = memory["name"].replace("*", "\\*")
+        lines.append(f"| {name} | {shape} | {memory['bits']:,} | {cells or 'logic'} | {full} |")
+    if report.block_fill is not None:
+        lines += ["", f"Of the bits of all block RAM taken, {report.block_fill:.1%} are used."]
+    return lines
 
 
 def _pace(report: BuildReport) -> list[str]:

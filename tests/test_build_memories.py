@@ -1,0 +1,93 @@
+"""The table of memories: names, sizes and cells, against a design of known memories."""
+
+import json
+import random
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, Out
+
+from hw.flow.mapping import mapping
+from hw.flow.memories import block_fill, memory_uses
+from hw.flow.progress import Stage
+from hw.flow.tools import YOSYS, run_tool
+from hw.rom import rom
+
+SOURCE = r"""
+module \top
+  wire \clk
+module \top.core.engine
+  memory width 80 size 1000 \indices
+  memory width 6 size 32 \table0
+  memory width 6 size 32 \table11
+  memory width 6 size 32 \word
+module \top.core.engine.pool$3
+  memory width 8 size 10 \memory
+""".splitlines()
+
+
+def cell(kind):
+    return {"type": kind}
+
+
+def test_cells_are_counted_with_their_memory():
+    cells = {
+        "core.engine.indices.0.0": cell("RAMB36E1"),
+        "core.engine.indices.0.1": cell("RAMB36E1"),
+        "core.engine.indices.1.0": cell("RAMB18E1"),
+        "core.engine.table0.0.0": cell("RAM32M"),
+        "core.engine.table11.0.0": cell("RAM32M"),
+        "core.engine.other.0.0": cell("RAMB36E1"),
+        "core.engine.indices.0.0.note": cell("LUT6"),
+    }
+    uses = {use.name: use.plain() for use in memory_uses(SOURCE, cells)}
+    assert list(uses) == [
+        "core.engine.indices", "core.engine.table*", "core.engine.word",
+        "core.engine.pool$*.memory",
+    ]  # fmt: skip
+    assert uses["core.engine.indices"] == {
+        "name": "core.engine.indices", "count": 1, "words": 1000, "width": 80, "bits": 80_000,
+        "cells": {"RAMB18E1": 1, "RAMB36E1": 2}, "capacity": 92_160, "fill": 0.8681,
+    }  # fmt: skip
+    tables = uses["core.engine.table*"]
+    assert (tables["count"], tables["cells"], tables["fill"]) == (2, {"RAM32M": 2}, 1.0)
+    # No cells: it became logic.
+    assert uses["core.engine.word"]["fill"] is None
+    assert block_fill(memory_uses(SOURCE, cells)) == 0.8681
+    assert block_fill(memory_uses(SOURCE, {})) is None
+
+
+class TwoMemories(Component):
+    data: Out(72)
+    other: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        rng = random.Random(1)
+        words = tuple(rng.getrandbits(72) for _ in range(600))
+        m.d.sync += self.data.eq(rom(m, "large", 72, words, self.data[:10]))
+        m.submodules.small = small = Memory(shape=8, depth=32, init=[])
+        write, read = small.write_port(), small.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(1), write.addr.eq(self.data[:5]), write.data.eq(self.data[:8]),
+            read.addr.eq(self.data[5:10]), self.other.eq(read.data),
+        ]  # fmt: skip
+        return m
+
+
+@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+def test_yosys_names_cells_as_we_think(family, tmp_path):
+    """A design through the real synthesis: every memory cell belongs to a memory of ours."""
+    (tmp_path / "top.il").write_text(rtlil.convert(TwoMemories(), name="top", emit_src=False))
+    script = f"read_rtlil top.il\n{mapping(family, 'top')}\nwrite_json top.json\n"
+    (tmp_path / "top.ys").write_text(script)
+    run_tool(YOSYS, ["-q", "top.ys"], tmp_path, tmp_path / "log", Stage("synthesise"))
+    cells = json.loads((tmp_path / "top.json").read_text())["modules"]["top"]["cells"]
+    source = (tmp_path / "top.il").read_text().splitlines()
+    uses = {use.name: use for use in memory_uses(source, cells)}
+    assert (uses["large"].words, uses["large"].width) == (600, 72)
+    assert uses["large"].in_blocks and not uses["small"].in_blocks
+    assert 0 < uses["large"].bits <= uses["large"].capacity
+    assert uses["small"].bits == 256 <= uses["small"].capacity
