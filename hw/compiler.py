@@ -302,5 +302,3 @@ def _check_sizes(needed: Sizes, given: Sizes) -> None:
                 f"the network needs {entry.name} {want}, the engine was built with {have}: build "
                 "an engine for this network or train a smaller one"
             )
-
-

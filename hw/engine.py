@@ -171,9 +171,10 @@ class Engine(wiring.Component):
         head: Head,
     ) -> None:
         probe = self.probe
+        phase = sequencer.phase if go is None else Mux(go, sequencer.phase, Phase.STALL)
         m.d.comb += [
             probe.layer.eq(sequencer.layer),
-            probe.phase.eq(sequencer.phase if go is None else Mux(go, sequencer.phase, Phase.STALL)),
+            probe.phase.eq(phase),
             probe.plane_valid.eq(_moving(windows.plane_valid, go)),
             probe.plane_tile.eq(windows.plane_tile),
             probe.plane_channel.eq(windows.plane_channel),

@@ -74,9 +74,7 @@ class SumSide(wiring.Component):
         if program.index_port:
             indices = self.index_word
         else:
-            indices = rom(
-                m, "indices", parameters.index_bits, images.indices, self.index_address
-            )
+            indices = rom(m, "indices", parameters.index_bits, images.indices, self.index_address)
         m.d.comb += [
             array.index.eq(indices),
             array.swap.eq(tag_at_array.swap),

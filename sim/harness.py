@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from model.format import Network
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
-from sim.watcher import Recording, Watcher
+from sim.watcher import Recording, Watcher, check_supply
 from sim.waves.look import Look
 
 __all__ = ["Harness", "Stalls"]
@@ -59,8 +59,8 @@ class Harness:
         self._simulator.add_clock(PERIOD, phase=PERIOD)
         self._simulator.add_testbench(self._feed, background=True)
         self._simulator.add_testbench(self._accept, background=True)
+        self._index, self._supplied = index, 0
         if index is not None:
-            self._index = index
             self._simulator.add_testbench(self._feed_indices, background=True)
         self._simulator.add_testbench(self._watcher.watch)
 
@@ -76,6 +76,8 @@ class Harness:
         """
         with self.look.tracing(self._simulator, self.engine) if self.look else nullcontext():
             self._simulator.run()
+        if self._index is not None and self.look is None:
+            check_supply(self._supplied, len(self._index) * len(self.images))
         return self.recording
 
     async def _feed(self, ctx) -> None:
@@ -105,6 +107,7 @@ class Harness:
             ctx.set(stream.payload, word)
             ctx.set(stream.valid, 1)
             await _until(ctx, stream.ready)
+            self._supplied += 1
         ctx.set(stream.valid, 0)
 
     async def _accept(self, ctx) -> None:

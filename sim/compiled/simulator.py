@@ -17,7 +17,7 @@ from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
-from sim.watcher import Recording
+from sim.watcher import Recording, check_supply
 from sim.waves.look import Look
 
 __all__ = ["CompiledHarness"]
@@ -168,6 +168,8 @@ class CompiledHarness:
                     break
         finally:
             self._library.simulation_delete(simulation)
+        if self._look is None:
+            check_supply(job.index_fed, job.index_count * count)
         return recording
 
     def _start(self) -> ctypes.c_void_p:
