@@ -6,7 +6,8 @@ roofline whose slope ends where a layer does ``P / tau`` kernel applications for
 
 A layer's kernel applications for each index bit fall short of that where its map does not fill
 the lanes or its channels do not fill the last group. Its speed falls short of the roof above it
-where cycles pass without an index word: while tables are filled, at its beginning and its end.
+where cycles pass without an index word: while tables are filled, at its beginning and its end, and
+while a word has not come through the index port yet, where there is one.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from hw.schedule import LayerCycles
 __all__ = ["BOUNDS", "Bound", "bound", "kernel_applications", "wanted_lane_slots"]
 
 BOUNDS = ("lanes", "index bandwidth", "filling", "latency")
-# Share of the lane slots with work from which on the lanes count as full.
+# Share of the lane slots with work from which on the lanes count as full, and of a pass's words
+# that need not be waited for from which on the index port counts as fast enough.
 FULL_LANES = 0.75
 
 
@@ -65,7 +67,9 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
     in them, or what keeps passes apart is not loading but the latency of a swap or a partial sum.
     ``filling``: loading a pass's windows or filling its tables takes longer than its index words.
     ``index bandwidth``: an index word goes out in every cycle of a pass, but more than a quarter
-    of the lane slots have no work. ``lanes``: an index word in every cycle, and work in the lanes.
+    of the lane slots have no work; or, before ``filling``, more than a quarter of the time that
+    index words take is waiting for the index port, and more than filling keeps passes apart.
+    ``lanes``: an index word in every cycle, and work in the lanes.
     """
     parameters, timing = program.parameters, program.timing
     slots = parameters.kernel_applications
@@ -74,9 +78,18 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
     busy = possible / slots
     outside, inside = cycles.fill + cycles.drain, cycles.useful + cycles.stall
     loading = timing.steps * timing.stride
+    apart = (plan.passes - 1) * (plan.pass_cycles - plan.c_out)
+    waited = cycles.stall - apart if program.index_port else 0
+    in_time = cycles.useful / (cycles.useful + max(waited, 0))
     if outside > inside:
         kind = "latency"
         reason = f"begins and ends for {outside:,} cycles, its passes take {inside:,}"
+    elif in_time < FULL_LANES and waited > apart:
+        kind = "index bandwidth"
+        reason = (
+            f"waits {waited:,} cycles for the index port, {program.index_port.bits} bits a cycle, "
+            f"at {cycles.useful:,} index words of {parameters.index_bits}"
+        )
     elif plan.pass_cycles > plan.c_out:
         kind = "filling" if plan.pass_cycles == loading else "latency"
         what = {"filling": "loading", "latency": "the pipeline"}[kind]

@@ -12,7 +12,7 @@ Where an antipodal codebook's sign makes the array count too much for each negat
 (`hw.array.interface.negated_offset`), that constant is added to the threshold.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +23,7 @@ from hw.array.border import BorderCorrection
 from hw.array.interface import negated_offset
 from hw.geometry import Geometry
 from hw.layout import rows_per_tile, tiles
-from hw.params import ArrayParameters
+from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
 from hw.schedule import Timing
 from model import bits
@@ -43,14 +43,19 @@ def compile_network(
     channels: int = 16,
     fill: int | None = None,
     sizes: Sizes | None = None,
+    index_port: int | None = None,
+    index_buffer: int | None = None,
 ) -> Program:
     """Compile a network for an engine of this shape.
 
     ``fill`` (dot9 units a lane for the response tables) is chosen by `hiding_fill` when None.
     ``sizes`` are those of a given engine; by default they are what the network needs.
+    ``index_port`` has the indices come through a port of so many bits a cycle instead of from a
+    memory on chip, with ``index_buffer`` index words kept behind it; see `hw.index_stream`.
 
     Raises UserError where the parameters are illegal or the network does not fit.
     """
+    port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
     for conv in network.convs:
         if rows_per_tile(conv.width, pixels) == 0:
@@ -65,9 +70,22 @@ def compile_network(
     plans = _plans(network, parameters, timing, geometries)
     images = _images(network, parameters)
     needed = _needed(network, plans, images, parameters)
+    if port is not None:
+        needed = replace(needed, index_words=0)
     if sizes is not None:
         _check_sizes(needed, sizes)
-    return Program(network, parameters, timing, sizes or needed, geometries, plans, images)
+    return Program(network, parameters, timing, sizes or needed, geometries, plans, images, port)
+
+
+def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
+    if bits is None:
+        if words is not None:
+            raise UserError("an index buffer belongs to an index port: give its bits too")
+        return None
+    try:
+        return IndexPort(bits, DEFAULT_BUFFER if words is None else words)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def array_parameters(
@@ -284,5 +302,3 @@ def _check_sizes(needed: Sizes, given: Sizes) -> None:
                 f"the network needs {entry.name} {want}, the engine was built with {have}: build "
                 "an engine for this network or train a smaller one"
             )
-
-

@@ -1,9 +1,13 @@
 """The cycle model: every layer's cycles in closed form, equal to the simulated ones.
 
 ``cycles = setup + prepare + (passes - 1) * pass_cycles + c_out + drain`` with
-``passes = tiles * groups``; the constants are those of `hw.schedule.Timing`.
+``passes = tiles * groups``; the constants are those of `hw.schedule.Timing`. With an index port,
+a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
 """
 
+from dataclasses import replace
+
+from hw.index_schedule import index_waits
 from hw.program import Program
 from hw.schedule import LayerCycles
 
@@ -15,6 +19,10 @@ def predict(program: Program) -> list[LayerCycles]:
     layers = [
         program.timing.layer(plan.name, plan.passes, plan.c_out, plan.macs)
         for plan in program.plans
+    ]
+    layers = [
+        replace(layer, cycles=layer.cycles + waited, stall=layer.stall + waited)
+        for layer, waited in zip(layers, index_waits(program), strict=True)
     ]
     head = program.network.head
     cycles = program.head_cycles

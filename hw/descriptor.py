@@ -9,6 +9,7 @@ from amaranth.lib import data
 from amaranth.utils import bits_for
 
 from hw.geometry import lane_mask
+from hw.index_stream import resident
 from hw.program import LayerPlan, Program
 
 __all__ = ["descriptor_layout", "descriptor_rows", "select_row"]
@@ -16,6 +17,7 @@ __all__ = ["descriptor_layout", "descriptor_rows", "select_row"]
 
 def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
     geometry = program.geometries[plan.geometry]
+    port = program.index_port
     channels = program.parameters.channels
     entries = program.parameters.entries
     return {
@@ -31,7 +33,7 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "last_slot": plan.slots - 1,
         "in_base": plan.in_base,
         "out_base": plan.out_base,
-        "index_base": plan.index_base,
+        "index_base": 0 if port else plan.index_base,
         "threshold_base": plan.threshold_base,
         "codebook_base": program.plans.index(plan) * entries,
         "pass_end": plan.pass_cycles - 1,
@@ -46,6 +48,7 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "row_excess": (6 if plan.height == 1 else 3) * plan.c_in,
         "column_excess": (6 if plan.width == 1 else 3) * plan.c_in,
         "corner_excess": _corner_taps(plan) * plan.c_in,
+        **({"resident": int(resident(program, plan))} if port else {}),
     }
 
 

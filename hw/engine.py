@@ -10,20 +10,25 @@
 
 The sequencer runs layer after layer; loader and issuer walk a layer by their own counters. Every
 latency is fixed, see `hw.schedule`, so a predicted cycle is a simulated cycle.
+
+With an index port the index words come in through stream ``index``, by way of `hw.index_side`.
+Where a word is not there in time, everything but the index side and the head rests until it is:
+the schedule stays as it is, in cycles of its own.
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.descriptor import descriptor_layout, descriptor_rows
 from hw.geometry import Geometry
 from hw.head import Head, result_layout
+from hw.index_side import IndexSide
 from hw.issuer import Issuer
 from hw.pipeline import delay
 from hw.probe import probe_signature
 from hw.program import Program
-from hw.sequencer import Sequencer
+from hw.sequencer import Phase, Sequencer
 from hw.sum_side import SumSide
 from hw.window_side import WindowSide
 from hw.word_side import WordSide
@@ -39,22 +44,31 @@ class Engine(wiring.Component):
     i : stream of bytes, an image as colours, rows, columns (colour planes in turn); images may
         follow each other without a gap, two of them fit in.
     o : stream of results, `hw.head.result_layout`: one an image, in order.
+    index : stream of port words, only where the program has an index port; see
+        `hw.index_stream.index_stream`, which comes once an image.
     probe : observation only, see `hw.probe`.
     """
 
     def __init__(self, program: Program):
         self.program = program
+        port = program.index_port
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(result_layout(program.classes, program.score_bits))),
+                **({"index": In(stream.Signature(port.bits))} if port else {}),
                 "probe": Out(probe_signature(program)),
             }
         )
 
     def elaborate(self, platform) -> Module:
-        m = Module()
+        m = outer = Module()
         program, timing = self.program, self.program.timing
+        # Whether what is in `m` moves in this cycle.
+        go = None
+        if program.index_port:
+            outer, go = Module(), Signal()
+            outer.submodules.core = EnableInserter(go)(m)
         layout = descriptor_layout(program)
         m.submodules.sequencer = sequencer = Sequencer(layout, descriptor_rows(program), timing)
         m.submodules.issuer = issuer = Issuer(layout, timing, program.sizes.index_words)
@@ -63,16 +77,20 @@ class Engine(wiring.Component):
         m.submodules.word_side = words = WordSide(
             program, sums.sums.shape(), sums.corrections.shape()
         )
-        m.submodules.head = head = self._head()
+        outer.submodules.head = head = self._head()
         for part in (issuer, windows, sums, words):
             m.d.comb += [
                 part.start.eq(sequencer.start),
                 part.descriptor.eq(sequencer.descriptor),
             ]
 
-        connect(m, flipped(self.i), windows.i)
+        if go is None:
+            connect(m, flipped(self.i), windows.i)
+            index = sums.index_address.eq(issuer.index_address)
+        else:
+            index = sums.index_word.eq(self._supply(outer, go, sequencer, issuer, windows))
         connect(m, windows.load, sums.load)
-        connect(m, head.o, flipped(self.o))
+        connect(outer, head.o, flipped(self.o))
         last_layer = sequencer.descriptor.last
         m.d.comb += [
             sequencer.warming.eq(issuer.warming),
@@ -84,7 +102,7 @@ class Engine(wiring.Component):
             windows.half.eq(sequencer.half),
             windows.first_layer.eq(sequencer.layer == 0),
             sums.tag.eq(issuer.tag),
-            sums.index_address.eq(issuer.index_address),
+            index,
             words.tag.eq(delay(m, issuer.tag, timing.sum_stage, "tag_sum")),
             words.sums.eq(sums.sums),
             words.corrections.eq(sums.corrections),
@@ -93,15 +111,41 @@ class Engine(wiring.Component):
             windows.write_bank.eq(words.bank),
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
-            head.clear.eq(sequencer.start & last_layer),
-            head.valid.eq(words.valid & last_layer),
+        ]
+        outer.d.comb += [
+            head.clear.eq(_moving(sequencer.start & last_layer, go)),
+            head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
             head.last_tile.eq(words.tile == program.plans[-1].out_tiles - 1),
-            head.finish.eq(sequencer.finish),
+            head.finish.eq(_moving(sequencer.finish, go)),
         ]
-        self._observe(m, sequencer, windows, words, head)
-        return m
+        self._observe(outer, go, sequencer, windows, words, head)
+        return outer
+
+    def _supply(
+        self,
+        m: Module,
+        go: Signal,
+        sequencer: Sequencer,
+        issuer: Issuer,
+        windows: WindowSide,
+    ) -> Value:
+        """Index words from the port; pixels, too, come in only while the engine moves."""
+        m.submodules.index_side = side = IndexSide(self.program)
+        connect(m, flipped(self.index), side.i)
+        m.d.comb += [
+            side.start.eq(sequencer.start & (sequencer.layer == 0)),
+            side.awake.eq(sequencer.phase != Phase.IDLE),
+            side.descriptor.eq(sequencer.descriptor),
+            side.want.eq(issuer.tag.valid),
+            side.last.eq(issuer.tag.last_channel & issuer.tag.last_group),
+            go.eq(side.go),
+            windows.i.payload.eq(self.i.payload),
+            windows.i.valid.eq(self.i.valid & go),
+            self.i.ready.eq(windows.i.ready & go),
+        ]
+        return side.word
 
     def _head(self) -> Head:
         program, final = self.program, self.program.plans[-1]
@@ -120,23 +164,30 @@ class Engine(wiring.Component):
     def _observe(
         self,
         m: Module,
+        go: Signal | None,
         sequencer: Sequencer,
         windows: WindowSide,
         words: WordSide,
         head: Head,
     ) -> None:
         probe = self.probe
+        phase = sequencer.phase if go is None else Mux(go, sequencer.phase, Phase.STALL)
         m.d.comb += [
             probe.layer.eq(sequencer.layer),
-            probe.phase.eq(sequencer.phase),
-            probe.plane_valid.eq(windows.plane_valid),
+            probe.phase.eq(phase),
+            probe.plane_valid.eq(_moving(windows.plane_valid, go)),
             probe.plane_tile.eq(windows.plane_tile),
             probe.plane_channel.eq(windows.plane_channel),
             probe.plane_data.eq(windows.plane_data),
-            probe.write_valid.eq(words.valid),
+            probe.write_valid.eq(_moving(words.valid, go)),
             probe.write_layer.eq(sequencer.layer),
             probe.write_tile.eq(words.tile),
             probe.write_channel.eq(words.channel),
             probe.write_data.eq(words.word),
             probe.head_busy.eq(head.busy),
         ]
+
+
+def _moving(strobe, go: Signal | None):
+    """A strobe of the part that may rest, where it counts outside of it."""
+    return strobe if go is None else strobe & go

@@ -1,11 +1,16 @@
-"""The parameters of an array: what shapes it has, and which of them are legal."""
+"""The parameters of an array and of an index port: which there are, and which are legal."""
 
 from dataclasses import dataclass
 
-__all__ = ["ARRAYS", "ArrayParameters"]
+__all__ = ["ARRAYS", "DEFAULT_BUFFER", "ArrayParameters", "IndexPort"]
 
 ARRAYS = ("direct", "shared")
 KERNEL_BITS = 9
+# Index words kept behind an index port: for C = 16 all of a layer up to 128 x 128 channels, in two
+# and a half block RAMs of 36 kbit at tau 5 and four at tau 9.
+DEFAULT_BUFFER = 1024
+MOST_PORT_BITS = 1024
+MOST_BUFFER = 1 << 20
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
@@ -72,6 +77,11 @@ class ArrayParameters:
         return 1 << (self.tau - self.antipodal)
 
     @property
+    def index_bits(self) -> int:
+        """Bits of an index word: an index a channel."""
+        return self.channels * self.tau
+
+    @property
     def steps(self) -> int:
         """Table-filling steps of a group: F channels each."""
         return self.channels // self.fill if self.fill else 0
@@ -80,3 +90,21 @@ class ArrayParameters:
     def kernel_applications(self) -> int:
         """Kernel applications a cycle: pixels x channels."""
         return self.pixels * self.channels
+
+
+@dataclass(frozen=True)
+class IndexPort:
+    """A port that index words come through, in place of a memory on chip.
+
+    ``bits`` come a cycle at most; ``buffer_words`` index words are kept, a power of two.
+    Raises ValueError with a message that says what would be legal.
+    """
+
+    bits: int
+    buffer_words: int = DEFAULT_BUFFER
+
+    def __post_init__(self) -> None:
+        _whole("index port bits", self.bits, 1, MOST_PORT_BITS)
+        _whole("index buffer words", self.buffer_words, 2, MOST_BUFFER)
+        if self.buffer_words.bit_count() != 1:
+            raise ValueError(f"index buffer words must be a power of two, not {self.buffer_words}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
-from hw.params import ArrayParameters
+from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from model.format import Network
 
@@ -49,6 +49,11 @@ class LayerPlan:
     @property
     def passes(self) -> int:
         return self.tiles * self.groups
+
+    @property
+    def index_words(self) -> int:
+        """Index words of the layer: a pass' for each group."""
+        return self.groups * self.c_out
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,11 @@ class MemoryImages:
 
 @dataclass(frozen=True)
 class Program:
-    """A network compiled for an engine."""
+    """A network compiled for an engine.
+
+    With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
+    no memory for them.
+    """
 
     network: Network
     parameters: ArrayParameters
@@ -105,6 +114,7 @@ class Program:
     geometries: tuple[Geometry, ...]
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
+    index_port: IndexPort | None = None
 
     @property
     def colours(self) -> int:

@@ -8,6 +8,8 @@ one a cycle. While a pass runs, the loader prepares the next one. All passes of 
 
 cycles, and the sequencer counts these very numbers. Nothing in the engine waits for anything
 else within a layer; it waits only between layers, for an image or for a place for its result.
+An engine with an index port also waits for index words: all of it at once, so that the schedule
+stays as it is and only takes longer (`hw.index_schedule`).
 
 Stages of an index word, counted from the cycle in which its address is presented (stage 0):
 

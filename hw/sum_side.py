@@ -34,7 +34,8 @@ class SumSide(wiring.Component):
     Members
     -------
     start, descriptor : In, of the layer; its codebook is loaded from the start strobe on.
-    tag, index_address : In, from the issuer: stage 0.
+    tag, index_address : In, from the issuer: stage 0. With an index port, ``index_word`` in place
+        of the address: In, a cycle later than the tag.
     load : In, windows for the array.
     sums, corrections : Out, [P] numbers; thresholds : Out, the word of `hw.compiler`; at
         ``sum_stage``.
@@ -46,13 +47,16 @@ class SumSide(wiring.Component):
         layout = descriptor_layout(program)
         members = array_members(parameters)
         self._excess_bits = layout["corner_excess"].width
+        index = {"index_address": In(range(max(program.sizes.index_words, 2)))}
+        if program.index_port:
+            index = {"index_word": In(parameters.index_bits)}
         correction = signed(correction_bits(parameters.channels, self._excess_bits))
         super().__init__(
             {
                 "start": In(1),
                 "descriptor": In(layout),
                 "tag": In(tag_layout(layout)),
-                "index_address": In(range(max(program.sizes.index_words, 2))),
+                **index,
                 "load": members["load"],
                 "sums": members["sums"],
                 "corrections": Out(data.ArrayLayout(correction, parameters.pixels)),
@@ -67,9 +71,10 @@ class SumSide(wiring.Component):
         m.submodules.array = array = make_array(parameters)
         connect(m, flipped(self.load), array.load)
         tag_at_array = delay(m, self.tag, 1, "tag_index")
-        indices = rom(
-            m, "indices", parameters.channels * parameters.tau, images.indices, self.index_address
-        )
+        if program.index_port:
+            indices = self.index_word
+        else:
+            indices = rom(m, "indices", parameters.index_bits, images.indices, self.index_address)
         m.d.comb += [
             array.index.eq(indices),
             array.swap.eq(tag_at_array.swap),

@@ -16,6 +16,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.uart import UartReceiver, UartTransmitter, bit_cycles
+from model.errors import UserError
 
 __all__ = ["FIFO_BYTES", "SCORE_BYTES", "BoardCore", "ReplySender", "Status", "reply_bytes"]
 
@@ -123,6 +124,11 @@ class BoardCore(wiring.Component):
         baud: float,
         idle_seconds: float = 0.1,
     ):
+        if "index" in engine.signature.members:
+            raise UserError(
+                "an engine with an index port cannot be built for a board: nothing there supplies "
+                "the port; leave out index_port, which keeps the indices on chip"
+            )
         if image_bytes < 1:
             raise ValueError(f"an image must have at least 1 byte, not {image_bytes}")
         self._divisor = bit_cycles(clock_hz, baud)

@@ -6,7 +6,8 @@ the engine's tau bits. A layer has ``tiles * groups`` passes and nothing else re
     index bits read = tiles * groups * c_out * C * tau = useful cycles * C * tau
 
 The memory holds ``groups * c_out`` of these words for the layer: every tile reads all of them
-again. Places of channels that the last group lacks are read with the others.
+again. With an index port they are read from its buffer, and what comes in is `fetched_words`
+(`hw.index_stream`) of them. Places of channels that the last group lacks are read with the others.
 
 **Activations.** To load a channel of a tile, one word of P bits comes from each of the three
 banks: the tile, the one above and the one below. A pass loads C channels, those that the last
@@ -25,6 +26,7 @@ reads the input memory; the encoder has written there a word a plane and tile.
 from dataclasses import dataclass
 
 from hw.banks import BANKS
+from hw.index_stream import fetched_words
 from hw.layout import tiles
 from hw.program import Program
 
@@ -33,11 +35,15 @@ __all__ = ["LayerTraffic", "input_bits_written", "traffic"]
 
 @dataclass(frozen=True)
 class LayerTraffic:
-    """Bits that one image moves in a layer; the head moves none of these."""
+    """Bits that one image moves in a layer; the head moves none of these.
+
+    ``index_bits_fetched`` come in through an index port.
+    """
 
     index_bits_read: int = 0
     activation_bits_read: int = 0
     activation_bits_written: int = 0
+    index_bits_fetched: int = 0
 
 
 def traffic(program: Program) -> list[LayerTraffic]:
@@ -50,6 +56,9 @@ def traffic(program: Program) -> list[LayerTraffic]:
             index_bits_read=plan.passes * plan.c_out * channels * parameters.tau,
             activation_bits_read=plan.passes * channels * BANKS * pixels,
             activation_bits_written=0 if plan is last else plan.out_tiles * plan.c_out * pixels,
+            index_bits_fetched=fetched_words(program, plan) * parameters.index_bits
+            if program.index_port
+            else 0,
         )
         for plan in program.plans
     ]

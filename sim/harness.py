@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from model.format import Network
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
-from sim.watcher import Recording, Watcher
+from sim.watcher import Recording, Watcher, check_supply
 from sim.waves.look import Look
 
 __all__ = ["Harness", "Stalls"]
@@ -24,6 +24,8 @@ class Harness:
     ----------
     engine, network, pixels, patience, on_images, on_progress : see `sim.watcher.Watcher`.
     images : uint8 [N, colours, height, width].
+    index : port words of one image for an engine with an index port, uint32 [n, words], see
+        `hw.index_stream.index_stream`; they are sent once an image.
     stalls : how the testbench hesitates; not at all when left out.
     look : sees every cycle and may end the simulation early; see `sim.waves`.
 
@@ -38,6 +40,7 @@ class Harness:
         images: np.ndarray,
         *,
         patience: int,
+        index: np.ndarray | None = None,
         stalls: Stalls | None = None,
         on_images: Callable[[int, list[ImageTensors]], object] = lambda number, tensors: None,
         on_progress: Callable[[int, int], object] = lambda cycles, results: None,
@@ -56,6 +59,9 @@ class Harness:
         self._simulator.add_clock(PERIOD, phase=PERIOD)
         self._simulator.add_testbench(self._feed, background=True)
         self._simulator.add_testbench(self._accept, background=True)
+        self._index, self._supplied = index, 0
+        if index is not None:
+            self._simulator.add_testbench(self._feed_indices, background=True)
         self._simulator.add_testbench(self._watcher.watch)
 
     @property
@@ -70,6 +76,8 @@ class Harness:
         """
         with self.look.tracing(self._simulator, self.engine) if self.look else nullcontext():
             self._simulator.run()
+        if self._index is not None and self.look is None:
+            check_supply(self._supplied, len(self._index) * len(self.images))
         return self.recording
 
     async def _feed(self, ctx) -> None:
@@ -86,6 +94,21 @@ class Harness:
             await _until(ctx, stream.ready)
         ctx.set(stream.valid, 0)
         ctx.set(stream.payload, 0)
+
+    async def _feed_indices(self, ctx) -> None:
+        """Sends every image's index words."""
+        pauses = self.stalls.index
+        stream = self.engine.index
+        words = [int.from_bytes(word.tobytes(), "little") for word in self._index]
+        for word in words * len(self.images):
+            if cycles := pauses.next():
+                ctx.set(stream.valid, 0)
+                await _wait(ctx, cycles)
+            ctx.set(stream.payload, word)
+            ctx.set(stream.valid, 1)
+            await _until(ctx, stream.ready)
+            self._supplied += 1
+        ctx.set(stream.valid, 0)
 
     async def _accept(self, ctx) -> None:
         """Raises and lowers the output's ``ready``."""

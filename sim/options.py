@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from hw.params import DEFAULT_BUFFER
 from model.codebooks import TAU_OF_BITS
 from model.errors import UserError
 from model.shipped import DEFAULT
@@ -45,6 +46,13 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help="input channels worked on at once (default: 16)")  # fmt: skip
     add("--fill", type=_whole("--fill"),
         help="shared array: dot9 units a lane that fill the tables (default: derived)")  # fmt: skip
+
+    add("--index-port", type=_whole("--index-port"), metavar="BITS",
+        help="indices come through a port, so many bits a cycle (default: from memory on chip)",
+    )  # fmt: skip
+    add("--index-buffer", type=_whole("--index-buffer"), metavar="WORDS",
+        help=f"index words kept behind the port, a power of two (default: {DEFAULT_BUFFER})",
+    )  # fmt: skip
 
     add = parser.add_argument_group("the simulation").add_argument
     add("--engine", choices=ENGINES,

@@ -126,6 +126,8 @@ def _compile(options: argparse.Namespace, subject: Subject) -> Program:
         pixels=options.pixels or max(DEFAULT_PIXELS, widest),
         channels=options.channels,
         fill=options.fill,
+        index_port=options.index_port,
+        index_buffer=options.index_buffer,
     )
 
 
@@ -136,7 +138,7 @@ def _setup(
     engine: str,
     given: Sequence[str],
 ) -> Setup:
-    parameters = program.parameters
+    parameters, port = program.parameters, program.index_port
     return Setup(
         model=subject.model,
         dataset=subject.dataset,
@@ -150,6 +152,8 @@ def _setup(
         command=shlex.join(["python", "-m", "sim.run", *given]),
         engine=engine,
         clock_mhz=options.clock,
+        index_port=port.bits if port else None,
+        index_buffer=port.buffer_words if port else None,
     )
 
 

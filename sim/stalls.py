@@ -16,17 +16,20 @@ ALWAYS = 1 << 32
 
 @dataclass(frozen=True)
 class Stalls:
-    """How the testbench hesitates at both of the engine's streams, from a seed.
+    """How the testbench hesitates at the engine's streams, from a seed.
 
     Before each byte the input pauses with probability ``pause``; after each cycle in which the
     output accepts, it refuses with the same probability. A pause lasts 1 to ``longest`` cycles.
     ``block`` is how many cycles the output stays blocked after the first result is offered.
+    ``index_pause`` is the probability of a pause before each word of an index port. It is apart,
+    since cycles are predicted for a port that never hesitates, and whatever the others do.
     """
 
     seed: int = 0
     pause: float = 0.0
     longest: int = 8
     block: int = 0
+    index_pause: float = 0.0
 
     @property
     def input(self) -> "Pauses":
@@ -39,9 +42,23 @@ class Stalls:
         return Pauses(self, "output")
 
     @property
+    def index(self) -> "Pauses":
+        """The pauses before each word of the index port."""
+        return Pauses(self, "index")
+
+    @property
     def threshold(self) -> int:
         """The 32-bit number below which a draw means a pause; 0 for never."""
-        return min(int(self.pause * ALWAYS), ALWAYS - 1)
+        return _threshold(self.pause)
+
+    @property
+    def index_threshold(self) -> int:
+        """The same for the index port."""
+        return _threshold(self.index_pause)
+
+
+def _threshold(probability: float) -> int:
+    return min(int(probability * ALWAYS), ALWAYS - 1)
 
 
 class Pauses:
@@ -49,13 +66,14 @@ class Pauses:
 
     def __init__(self, stalls: Stalls, stream: str):
         self.stalls = stalls
-        # The two streams must not stall in step.
+        self._threshold = stalls.index_threshold if stream == "index" else stalls.threshold
+        # The streams must not stall in step.
         self.state = random.Random(f"{stream} {stalls.seed}").getrandbits(64) or 1
 
     def next(self) -> int:
         """Cycles of the next pause, mostly 0."""
         stalls = self.stalls
-        if not stalls.threshold or self._draw() >= stalls.threshold:
+        if not self._threshold or self._draw() >= self._threshold:
             return 0
         return 1 + self._draw() % stalls.longest
 

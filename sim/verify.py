@@ -9,6 +9,7 @@ import numpy as np
 
 from hw.cycles import predict
 from hw.engine import Engine
+from hw.index_stream import index_stream
 from hw.program import Program
 from hw.schedule import LayerCycles
 from sim.comparison import Comparison
@@ -84,7 +85,8 @@ def verify(
         harness = CompiledHarness(library, program, images, **common)
     else:
         pixels = program.parameters.pixels
-        harness = Harness(Engine(program), network, pixels, images, **common)
+        index = index_stream(program) if program.index_port else None
+        harness = Harness(Engine(program), network, pixels, images, index=index, **common)
     with contextlib.suppress(Stop):
         harness.run()
     return Verdict(harness.recording, comparison, predicted)

@@ -13,9 +13,15 @@ from sim.cycles import CycleRecorder
 from sim.recorder import ImageTensors, TensorRecorder
 from sim.waves.look import Look, Position
 
-__all__ = ["Recording", "Watcher"]
+__all__ = ["Recording", "Watcher", "check_supply"]
 
 PROGRESS_CYCLES = 64
+
+
+def check_supply(taken: int, sent: int) -> None:
+    """Raises CheckError unless the engine took all words of its index port, image by image."""
+    if taken != sent:
+        raise CheckError(f"the engine took {taken:,} words of its index port, not {sent:,}")
 
 
 class Seen(NamedTuple):

@@ -23,7 +23,7 @@ QUANTITIES = (
 )
 SETTINGS = (
     "model", "array", "pixels", "channels", "fill", "tau", "antipodal", "clock_mhz", "first_image",
-    "images", "stalls", "limit", "engine", "commit", "command",
+    "images", "stalls", "limit", "engine", "index_port", "index_buffer", "commit", "command",
 )  # fmt: skip
 SHAPE = ("kind", "c_in", "c_out", "height", "width", "pool")
 BY_LAYER = (

@@ -12,7 +12,8 @@ __all__ = ["page"]
 TEMPLATES = Path(__file__).parent / "templates"
 # What the reports' own columns show, where they differ or a reader expects it.
 ALWAYS = ("model", "array", "pixels", "channels", "tau", "clock_mhz", "images")
-WORDS = {"clock_mhz": "clock, MHz", "first_image": "first image", "limit": "pace set by"}
+WORDS = {"clock_mhz": "clock, MHz", "first_image": "first image", "limit": "pace set by",
+         "index_port": "index port, bits a cycle", "index_buffer": "index words kept"}  # fmt: skip
 
 
 def page(comparison: dict) -> str:
@@ -52,6 +53,8 @@ def page(comparison: dict) -> str:
 def _text(setting: object) -> str:
     if isinstance(setting, list):
         return ", ".join(map(str, setting))
+    if setting is None:
+        return "none"
     if isinstance(setting, bool):
         return "yes" if setting else "no"
     return f"{setting:,g}" if isinstance(setting, int | float) else str(setting)

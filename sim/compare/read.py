@@ -13,9 +13,9 @@ FIRST = {"layers", "total_cycles", "mismatches", "pixels"}
 NEEDED = FIRST | {
     "accuracy", "activation_bits_read", "antipodal", "array", "asked_images", "channels",
     "clock_mhz", "command", "commit", "cycle_problems", "dataset", "engine", "fill", "first_image",
-    "images", "images_per_second", "index_bits_read", "interval_cycles", "kernel_applications",
-    "lane_use", "lanes", "latency_us", "limit", "model", "partial", "predicted_cycles", "stalls",
-    "stored_bits", "tau", "useful_share",
+    "images", "images_per_second", "index_bits_read", "index_buffer", "index_port",
+    "interval_cycles", "kernel_applications", "lane_use", "lanes", "latency_us", "limit", "model",
+    "partial", "predicted_cycles", "stalls", "stored_bits", "tau", "useful_share",
 }  # fmt: skip
 LAYER_NEEDED = {
     "bound", "c_in", "c_out", "cycles", "drain", "fill", "height", "index_bits_read",

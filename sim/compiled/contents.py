@@ -22,7 +22,7 @@ def _memories(program: Program) -> dict[str, tuple[int, ...]]:
     images = program.images
     mask = (1 << program.score_bits) - 1
     return {
-        "indices": images.indices,
+        "indices": () if program.index_port else images.indices,
         "threshold_words": images.thresholds,
         "codebooks": images.codebooks,
         "weights": images.head,

@@ -25,6 +25,13 @@ template <std::size_t N> void copy_words(const VlWide<N>& port, uint32_t* to, in
     for (int word = 0; word < words; ++word) to[word] = port[word];
 }
 
+template <typename T> void put_words(T& port, const uint32_t* from, int words) {
+    port = static_cast<T>(words > 1 ? from[0] | uint64_t(from[1]) << 32 : from[0]);
+}
+template <std::size_t N> void put_words(VlWide<N>& port, const uint32_t* from, int words) {
+    for (int word = 0; word < words; ++word) port[word] = from[word];
+}
+
 // xorshift64*: the same numbers as sim/stalls.py.
 struct Random {
     uint64_t state;
@@ -87,6 +94,14 @@ struct Job {
     uint32_t bad_channel;
     uint32_t last_layer;
     uint32_t last_phase;
+    // index port: words of one image, each of `index_words` 32-bit words; none without a port
+    const uint32_t* index;
+    uint64_t index_count;
+    uint64_t index_fed;  // over all images
+    uint64_t index_state;
+    uint32_t index_words;
+    uint32_t index_pause;  // probability in 2^-32
+    uint32_t index_wait;
     struct Look* look;  // null, but for the simulator with waveforms
 };
 
@@ -118,6 +133,7 @@ Simulation* simulation_new(const char* option) {
     top.clk = 0;
     top.i_valid = 0;
     top.o_ready = 0;
+    top.index_valid = 0;
     top.eval();
     return simulation;
 }
@@ -168,8 +184,8 @@ static void count_phase(Job& job, uint32_t layer, uint32_t phase, bool head_busy
 }
 
 // Cycles of the next pause, mostly 0; as in sim/stalls.py.
-static uint32_t next_pause(Random& random, const Job& job) {
-    if (!job.pause || random.next() >= job.pause) return 0;
+static uint32_t next_pause(Random& random, uint32_t pause, const Job& job) {
+    if (!pause || random.next() >= pause) return 0;
     return 1 + random.next() % job.longest;
 }
 
@@ -177,13 +193,20 @@ static uint32_t next_pause(Random& random, const Job& job) {
 int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uint64_t limit) {
     Vtop& top = simulation->top;
     Job& job = *job_pointer;
-    Random feed{job.feed_state}, accept{job.accept_state};
+    Random feed{job.feed_state}, accept{job.accept_state}, index{job.index_state};
+    const uint64_t index_total = job.index_count * job.image_count;
     uint32_t word[32];
     int status = RUNNING;
     for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
         top.i_valid = job.fed < job.byte_count && !job.feed_wait;
         top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
         top.o_ready = !job.accept_wait && !job.block;
+        top.index_valid = job.index_fed < index_total && !job.index_wait;
+        if (top.index_valid) {
+            const uint64_t place = job.index_fed % job.index_count * job.index_words;
+            put_words(top.index_payload, job.index + place, job.index_words);
+        }
+        if (job.index_wait) --job.index_wait;
         if (job.feed_wait) --job.feed_wait;
         if (job.accept_wait) --job.accept_wait;
 #ifndef WAVES
@@ -236,9 +259,13 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
         }
         if (taken) {
             ++job.fed;
-            job.feed_wait = next_pause(feed, job);
+            job.feed_wait = next_pause(feed, job.pause, job);
         }
-        if (top.o_ready) job.accept_wait = next_pause(accept, job);
+        if (top.index_valid && top.index_ready) {
+            ++job.index_fed;
+            job.index_wait = next_pause(index, job.index_pause, job);
+        }
+        if (top.o_ready) job.accept_wait = next_pause(accept, job.pause, job);
         if (job.block && top.o_valid) {
             job.accept_wait = job.block;
             job.block = 0;
@@ -267,6 +294,7 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
     }
     job.feed_state = feed.state;
     job.accept_state = accept.state;
+    job.index_state = index.state;
     return status;
 }
 

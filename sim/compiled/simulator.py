@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.index_stream import index_stream
 from hw.layout import rows_per_tile, tiles
 from hw.program import Program
 from hw.sequencer import Phase
@@ -16,7 +17,7 @@ from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
-from sim.watcher import Recording
+from sim.watcher import Recording, check_supply
 from sim.waves.look import Look
 
 __all__ = ["CompiledHarness"]
@@ -62,6 +63,9 @@ class _Job(ctypes.Structure):
             (name, ctypes.c_uint32)
             for name in ("bad_tensor", "bad_tile", "bad_channel", "last_layer", "last_phase")
         ),
+        ("index", ctypes.c_void_p),
+        *((name, ctypes.c_uint64) for name in ("index_count", "index_fed", "index_state")),
+        *((name, ctypes.c_uint32) for name in ("index_words", "index_pause", "index_wait")),
         ("look", ctypes.c_void_p),
     ]
 
@@ -126,6 +130,7 @@ class CompiledHarness:
         for name, shape in zip(["input", *self._names[:-1]], shapes, strict=True):
             self._maps.append(_Map(name, shape, pixels, offset))
             offset += self._maps[-1].words
+        self._index = index_stream(program) if program.index_port else None
         self._buffers = self._allocate(offset, network.head.classes, len(network.layers))
         self._job = self._describe(stalls or Stalls(), patience, pixels)
         self._look = look
@@ -163,6 +168,8 @@ class CompiledHarness:
                     break
         finally:
             self._library.simulation_delete(simulation)
+        if self._look is None:
+            check_supply(job.index_fed, job.index_count * count)
         return recording
 
     def _start(self) -> ctypes.c_void_p:
@@ -210,6 +217,13 @@ class CompiledHarness:
             timeline_size=TIMELINE,
             last_layer=len(self._names),
         )
+        index, pauses = self._index, stalls.index
+        if index is not None:
+            job.index, job.index_words = index.ctypes.data, index.shape[1]
+            job.index_count = len(index)
+            job.index_pause = stalls.index_threshold
+            job.index_wait = pauses.next()
+            job.index_state = pauses.state
         job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
         for name, buffer in buffers.items():
             setattr(job, name, buffer.ctypes.data)

@@ -15,7 +15,8 @@ class SimulationTop(Elaboratable):
 
     Inputs ``i_valid``, ``i_payload``, ``o_ready``; outputs ``i_ready``, ``o_valid``, ``o_label``,
     ``o_scores`` (class k, sign extended, at bit 32 * k) and, unless ``probed`` is false, every
-    member of the probe.
+    member of the probe. The index port's are ``index_valid``, ``index_payload`` and
+    ``index_ready``, always there so that one harness drives every engine.
     """
 
     def __init__(self, engine: Engine, probed: bool = True):
@@ -28,6 +29,10 @@ class SimulationTop(Elaboratable):
         self.o_ready = Signal()
         self.o_label = Signal(8)
         self.o_scores = Signal(data.ArrayLayout(signed(SCORE_BITS), classes))
+        self.index_valid = Signal()
+        self.index_ready = Signal()
+        port = engine.program.index_port
+        self.index_payload = Signal(port.bits if port else 1)
         self.probed = {
             name: Signal(Value.cast(getattr(engine.probe, name)).shape(), name=name)
             for name in (engine.probe.signature.members if probed else ())
@@ -36,7 +41,8 @@ class SimulationTop(Elaboratable):
     @property
     def ports(self) -> list[Value]:
         own = (self.i_valid, self.i_ready, self.i_payload, self.o_valid, self.o_ready, self.o_label)
-        return [*own, Value.cast(self.o_scores), *self.probed.values()]
+        index = (self.index_valid, self.index_ready, self.index_payload)
+        return [*own, *index, Value.cast(self.o_scores), *self.probed.values()]
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -49,6 +55,13 @@ class SimulationTop(Elaboratable):
             engine.o.ready.eq(self.o_ready),
             self.o_label.eq(engine.o.payload.label),
         ]
+        m.d.comb += self.index_ready.eq(0)
+        if engine.program.index_port:
+            m.d.comb += [
+                engine.index.valid.eq(self.index_valid),
+                engine.index.payload.eq(self.index_payload),
+                self.index_ready.eq(engine.index.ready),
+            ]
         for place in range(len(self.o_scores)):
             m.d.comb += self.o_scores[place].eq(engine.o.payload.scores[place])
         for name, signal in self.probed.items():

@@ -78,6 +78,7 @@ def build_report(
         "latency_us": round(1e6 * latency / clock, 3),
         "index_bits_a_cycle": parameters.channels * parameters.tau,
         "index_bits_read": sum(layer["index_bits_read"] for layer in layers),
+        "index_bits_fetched": sum(layer["index_bits_fetched"] for layer in layers),
         "activation_bits_read": sum(layer["activation_bits_read"] for layer in layers),
         "activation_bits_written": sum(layer["activation_bits_written"] for layer in layers),
         "input_bits_written": input_bits_written(program),

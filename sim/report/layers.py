@@ -22,8 +22,8 @@ def layer_entries(program: Program, outcome: Outcome) -> list[dict]:
 
     ``kernel_applications`` are those that the engine does (see `hw.bounds`), ``lane_use`` their
     share of what its lanes could do in the layer's cycles; ``index_bits_stored`` are tau bits an
-    index, ``index_bits_read`` what one image reads. Entries of the head are None where the array
-    has no part in it.
+    index, ``index_bits_read`` what one image reads, ``index_bits_fetched`` what comes in for it
+    through an index port. Entries of the head are None where the array has no part in it.
     """
     network, slots = program.network, program.parameters.kernel_applications
     found = rows(outcome.predicted, outcome.first_image_cycles)

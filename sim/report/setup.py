@@ -13,7 +13,8 @@ class Setup:
     """The names and sizes a report states and a reader needs to repeat the run.
 
     ``engine`` is what simulated ("python" or "compiled"), ``clock_mhz`` the accelerator's clock
-    that times and rates are given for.
+    that times and rates are given for; ``index_port`` bits a cycle and ``index_buffer`` words of
+    the port that indices come through, None where they are on chip.
     """
 
     model: str
@@ -28,3 +29,5 @@ class Setup:
     command: str
     engine: str = "python"
     clock_mhz: float = DEFAULT_CLOCK
+    index_port: int | None = None
+    index_buffer: int | None = None

@@ -67,6 +67,15 @@ def index_text(report: dict) -> str:
     return f"tau {tau}{kind}, {report['stored_bits']:,} bits of indices"
 
 
+def port_text(report: dict) -> str:
+    """The index port: 32 bits a cycle, 1,024 index words kept; 7.1 Mbit come in an image."""
+    return (
+        f"{report['index_port']:,} bits a cycle, {report['index_buffer']:,} index words kept; "
+        f"{bits(report['index_bits_fetched'])} come in an image, "
+        f"{bits(report['index_bits_read'])} are read"
+    )
+
+
 def shape_text(layer: dict) -> str:
     """A layer's shape: 32 → 64, 14×14, pooled."""
     pooled = ", pooled" if layer["pool"] == "max2" else ""
@@ -137,6 +146,7 @@ def facts(report: dict) -> list[tuple[str, str]]:
         *partial,
         ("model", f"{report['model']}, {index_text(report)}"),
         ("engine", engine_text(report) + stalls),
+        *([("index port", port_text(report))] if report["index_port"] else []),
         ("images", _images_text(report)),
         ("values", verdict(report)[1]),
         *difference,
