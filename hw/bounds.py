@@ -46,9 +46,9 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
     A lane slot is one lane's place for one channel: P * C a cycle. Without work are lanes that
     hold no pixel of the map, and channels that the last group lacks.
     """
-    rows = program.geometries[plan.geometry].rows
+    rows = program.geometries[plan.geometry].outputs.rows
     for tile in range(plan.tiles):
-        lanes = plan.width * min(rows, plan.height - tile * rows)
+        lanes = plan.sums_width * min(rows, plan.sums_height - tile * rows)
         for group in range(plan.groups):
             last = group == plan.groups - 1
             yield lanes * (plan.last_channels if last else program.parameters.channels)
@@ -71,7 +71,7 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
     index words take is waiting for the index port, and more than filling keeps passes apart.
     ``lanes``: an index word in every cycle, and work in the lanes.
     """
-    parameters, timing = program.parameters, program.timing
+    parameters, timing = program.parameters, program.timing.reading(plan.reads)
     slots = parameters.kernel_applications
     applications = kernel_applications(program, plan)
     possible = applications / cycles.useful

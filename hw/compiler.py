@@ -65,7 +65,8 @@ def compile_network(
             )
     timing = _timing(parameters)
     geometries = tuple(
-        Geometry(width, pixels) for width in sorted({conv.width for conv in network.convs})
+        Geometry(width, pixels, stride)
+        for width, stride in sorted({(conv.width, conv.stride) for conv in network.convs})
     )
     plans = _plans(network, parameters, timing, geometries)
     images = _images(network, parameters)
@@ -134,7 +135,7 @@ def _timing(parameters: ArrayParameters) -> Timing:
         border=BorderCorrection.latency_of(parameters.channels),
         steps=parameters.steps or 1,
         step_channels=step,
-        stride=max(parameters.entries, step) if parameters.fill else step,
+        entries=parameters.entries if parameters.fill else 0,
         codebook=parameters.entries,
     )
 
@@ -150,11 +151,15 @@ def _plans(
     plans = []
     index_base = threshold_base = 0
     for number, conv in enumerate(network.convs):
-        geometry = next(n for n, g in enumerate(geometries) if g.width == conv.width)
-        rows = geometries[geometry].rows
+        wiring = Geometry(conv.width, pixels, conv.stride)
+        outputs = wiring.outputs
+        rows = outputs.rows
         pool = conv.pool == "max2"
         groups = -(-conv.c_in // channels)
+        _, height, _ = conv.sums_shape
         _, out_height, out_width = conv.out_shape
+        # The second part of a word is not read where the map ends before it.
+        reads = wiring.parts if height > wiring.rows else 1
         plans.append(
             LayerPlan(
                 name=conv.name,
@@ -162,14 +167,16 @@ def _plans(
                 c_out=conv.c_out,
                 height=conv.height,
                 width=conv.width,
+                stride=conv.stride,
                 pool=pool,
-                geometry=geometry,
-                tiles=-(-(2 * out_height if pool else conv.height) // rows),
+                geometry=geometries.index(wiring),
+                reads=reads,
+                tiles=-(-(2 * out_height if pool else height) // rows),
                 groups=groups,
                 last_channels=conv.c_in - (groups - 1) * channels,
-                last_tile=(conv.height - 1) // rows,
-                last_row=(conv.height - 1) % rows,
-                slots=geometries[geometry].pooled_slots if pool else 1,
+                last_tile=(height - 1) // rows,
+                last_row=(height - 1) % rows,
+                slots=outputs.pooled_slots if pool else 1,
                 out_height=out_height,
                 out_width=out_width,
                 out_tiles=tiles(out_height, out_width, pixels),
@@ -177,7 +184,7 @@ def _plans(
                 out_base=places[number],
                 index_base=index_base,
                 threshold_base=threshold_base,
-                pass_cycles=timing.pass_cycles(conv.c_out),
+                pass_cycles=timing.reading(reads).pass_cycles(conv.c_out),
                 macs=conv.macs,
             )
         )

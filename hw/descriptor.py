@@ -16,14 +16,19 @@ __all__ = ["descriptor_layout", "descriptor_rows", "select_row"]
 
 
 def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
-    geometry = program.geometries[plan.geometry]
     port = program.index_port
+    outputs = program.geometries[plan.geometry].outputs
+    # At stride 2 the last window of an even side ends at the border and has no masked tap there.
+    below = plan.stride == 1 or plan.height % 2
+    right = plan.stride == 1 or plan.width % 2
     channels = program.parameters.channels
     entries = program.parameters.entries
     return {
         "last": int(last),
         "pool": int(plan.pool),
         "geometry": plan.geometry,
+        "strided": int(plan.stride == 2),
+        "twice": int(plan.reads == 2),
         "c_in": plan.c_in,
         "last_group": plan.groups - 1,
         "last_channel": plan.c_out - 1,
@@ -38,10 +43,10 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "codebook_base": program.plans.index(plan) * entries,
         "pass_end": plan.pass_cycles - 1,
         "null_lanes": lane_mask(channels) ^ lane_mask(plan.last_channels),
-        "first_rows": geometry.row_lanes(0),
-        "last_rows": geometry.row_lanes(plan.last_row),
-        "first_columns": geometry.first_column,
-        "last_columns": geometry.last_column,
+        "first_rows": outputs.row_lanes(0),
+        "last_rows": outputs.row_lanes(plan.last_row) if below else 0,
+        "first_columns": outputs.first_column,
+        "last_columns": outputs.last_column if right else 0,
         "single_row": int(plan.height == 1),
         "single_column": int(plan.width == 1),
         # What a masked tap is short of, per class of border pixel: see hw/array/border.py.

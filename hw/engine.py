@@ -71,7 +71,9 @@ class Engine(wiring.Component):
             outer.submodules.core = EnableInserter(go)(m)
         layout = descriptor_layout(program)
         m.submodules.sequencer = sequencer = Sequencer(layout, descriptor_rows(program), timing)
-        m.submodules.issuer = issuer = Issuer(layout, timing, program.sizes.index_words)
+        m.submodules.issuer = issuer = Issuer(
+            layout, timing, program.sizes.index_words, program.reads
+        )
         m.submodules.window_side = windows = WindowSide(program)
         m.submodules.sum_side = sums = SumSide(program)
         m.submodules.word_side = words = WordSide(

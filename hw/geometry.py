@@ -1,5 +1,16 @@
 """The static wiring that a map's width asks for: which lane neighbours which, which lanes pool.
 
+At stride 2 a lane holds an output, and its window's taps come from every second row and column.
+With powers of two, an input tile and the one below it hold just the rows, with one row above,
+that as many output rows as an input tile has rows need::
+
+    input tiles       rows (2 a tile)        output rows (2, or 4 in a word)
+    previous          - 3     the row above
+    middle (even)     4 5     ----------.
+    next              6 7     ----------'->  2 3       a part of the output's word
+
+As an output row is half as long, an output word has room for one such part or for two.
+
 The engine holds one multiplexer input for each `Geometry` that the network has, so everything
 about lanes is known when the engine is built and no address arithmetic is left for run time.
 """
@@ -13,10 +24,47 @@ __all__ = ["Geometry", "lane_mask"]
 
 @dataclass(frozen=True)
 class Geometry:
-    """A map's width and the number of lanes; rows are as `hw.layout` lays them."""
+    """An input map's width, the number of lanes and the stride (1 or 2) at which windows lie.
+
+    Rows are as `hw.layout` lays them. What concerns lanes of sums (pooling, borders) is asked of
+    ``outputs``, the geometry of the map that is computed: at stride 1, the same.
+    """
 
     width: int
     pixels: int
+    stride: int = 1
+
+    @property
+    def outputs(self) -> "Geometry":
+        """The geometry of the sums' map."""
+        return Geometry(-(-self.width // self.stride), self.pixels)
+
+    @property
+    def parts(self) -> int:
+        """Reads of three tiles that fill a word of outputs: 1 or 2."""
+        return self.outputs.rows // self.rows
+
+    @property
+    def part_lanes(self) -> int:
+        """Lanes of outputs that one read fills."""
+        return self.rows * self.outputs.width
+
+    def taps(self, row: int, column: int) -> list[tuple[str, int] | None]:
+        """For each lane of a part at stride 2, where the tap at this offset lies.
+
+        ``row`` is -1, 0 or 1 and ``column`` 0 or 1, from the window's middle; the tap to the left
+        is the one to the right of the lane before. (tile, lane in it) as in `above`, and None
+        where the map's last column is passed.
+        """
+        places = []
+        for out_row in range(self.rows):
+            tile, row_in_tile = divmod(2 * out_row + row, self.rows)
+            name = ("current", "next", "previous")[tile]
+            for out_column in range(self.outputs.width):
+                at = 2 * out_column + column
+                inside = at < self.width
+                places.append((name, row_in_tile * self.width + at) if inside else None)
+        return places
 
     @property
     def rows(self) -> int:

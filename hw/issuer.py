@@ -43,7 +43,7 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
 
 
 class Issuer(wiring.Component):
-    """See the module.
+    """See the module; ``reads`` is the most that a layer needs for a channel.
 
     Members
     -------
@@ -55,8 +55,9 @@ class Issuer(wiring.Component):
     last : Out, this is the layer's last index word.
     """
 
-    def __init__(self, layout: data.StructLayout, timing: Timing, index_words: int):
+    def __init__(self, layout: data.StructLayout, timing: Timing, index_words: int, reads: int):
         self.timing = timing
+        self.reads = reads
         super().__init__(
             {
                 "start": In(1),
@@ -71,7 +72,7 @@ class Issuer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         d, tag = self.descriptor, self.tag
-        warm = Signal(range(self.timing.prepare + 1))
+        warm = Signal(range(self.timing.reading(self.reads).prepare + 1))
         running = Signal()
         tile = Signal.like(d.end_tile)
         group = Signal.like(d.last_group)
@@ -111,7 +112,10 @@ class Issuer(wiring.Component):
         with m.If(self.last):
             # The last pass ends with its last word; what a pass waits for comes no more.
             m.d.sync += running.eq(0)
+        prepare = self.timing.prepare
+        if self.reads > 1:
+            prepare = Mux(d.twice, self.timing.reading(self.reads).prepare, prepare)
         with m.If(self.start):
             m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot)]
-            m.d.sync += [warm.eq(self.timing.prepare), self.index_address.eq(d.index_base)]
+            m.d.sync += [warm.eq(prepare), self.index_address.eq(d.index_base)]
         return m

@@ -10,9 +10,18 @@ lane its 3x3 window, one channel a cycle::
 Moving a row up or down is wiring that depends on the map's width only, so it costs one
 multiplexer input for each width that the network has. A tap outside the map reads 0; what this
 does to the sums, `hw.array.border` puts right.
+
+At stride 2 (see `hw.geometry`) the lanes hold outputs. A row of taps then has two words, of even
+columns for the middle tap and of odd ones for the right tap, which is the left tap of the lane
+behind. Where a word of outputs takes two reads, the second keeps what the first has brought::
+
+    cycle          0            1            2
+    banks          3 words      3 words
+    second         0            1
+    windows                     (lower part) P x 9 bits
 """
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,21 +30,25 @@ from hw.geometry import Geometry
 
 __all__ = ["LineBuffer"]
 
+ROWS = {"above": -1, "middle": 0, "below": 1}
+
 
 class LineBuffer(wiring.Component):
     """See the module; latency 1 cycle.
 
     Parameters
     ----------
-    geometries : the map widths that can be handled.
+    geometries : the map widths and strides that can be handled.
 
     Members
     -------
     words : In, [3] words as the banks hold them.
     phase : In, bank of the middle tile.
+    second : In, with ``words``: these are the upper part of a word of outputs.
     geometry : In, which of the geometries.
-    first_rows, last_rows : In(P), lanes in the map's first and last row, with ``words``.
-    first_columns, last_columns : In(P), lanes in its first and last column, constant in a layer.
+    first_rows, last_rows : In(P), lanes whose windows reach over the map's first and last row,
+        with ``words``.
+    first_columns, last_columns : In(P), those over its first and last column, constant in a layer.
     windows : Out(9 * P); tap t of lane i at bit ``9 * i + t``.
     """
 
@@ -48,6 +61,7 @@ class LineBuffer(wiring.Component):
             {
                 "words": In(data.ArrayLayout(pixels, BANKS)),
                 "phase": In(range(BANKS)),
+                "second": In(1),
                 "geometry": In(range(max(len(geometries), 2))),
                 "first_rows": In(pixels),
                 "last_rows": In(pixels),
@@ -66,26 +80,33 @@ class LineBuffer(wiring.Component):
             m.d.comb += tiles[name].eq(rotated[self.phase])
 
         # The three rows of every lane's window, aligned to the lanes.
-        above, middle, below = (
-            Signal(self.pixels, name=name) for name in ("above", "middle", "below")
-        )
-        m.d.sync += middle.eq(tiles["current"])
+        rows = {name: Signal(self.pixels, name=name) for name in ROWS}
+        odds = {name: Signal(self.pixels, name=f"{name}_odd") for name in ROWS}
+        strided = Signal()
+        inside = (1 << self.pixels) - 1
+        masks = {"above": ~self.first_rows, "middle": inside, "below": ~self.last_rows}
+        m.d.sync += rows["middle"].eq(tiles["current"])
         with m.Switch(self.geometry):
             for number, geometry in enumerate(self.geometries):
                 with m.Case(number):
-                    up = [geometry.above(lane) for lane in range(geometry.lanes)]
-                    down = [geometry.below(lane) for lane in range(geometry.lanes)]
-                    m.d.sync += [
-                        above.eq(Cat(tiles[name][lane] for name, lane in up) & ~self.first_rows),
-                        below.eq(Cat(tiles[name][lane] for name, lane in down) & ~self.last_rows),
-                    ]
+                    if geometry.stride == 1:
+                        self._align(m, geometry, tiles, rows, masks)
+                        continue
+                    m.d.comb += strided.eq(1)
+                    for name, offset in ROWS.items():
+                        for column, words in enumerate((rows, odds)):
+                            taken = self._take(geometry, tiles, words[name], offset, column)
+                            m.d.sync += words[name].eq(taken & masks[name])
 
         taps = []
-        for row in (above, middle, below):
+        for name, row in rows.items():
+            left, right = row, row >> 1
+            if any(geometry.stride == 2 for geometry in self.geometries):
+                left, right = Mux(strided, odds[name], row), Mux(strided, odds[name], row >> 1)
             taps += [
-                (row << 1)[: self.pixels] & ~self.first_columns,
+                (left << 1)[: self.pixels] & ~self.first_columns,
                 row,
-                (row >> 1) & ~self.last_columns,
+                right & ~self.last_columns,
             ]
         planes = [Signal(self.pixels, name=f"tap{tap}") for tap in range(len(taps))]
         m.d.comb += [plane.eq(tap) for plane, tap in zip(planes, taps, strict=True)]
@@ -93,3 +114,20 @@ class LineBuffer(wiring.Component):
             Cat(plane[lane] for lane in range(self.pixels) for plane in planes)
         )
         return m
+
+    def _align(self, m: Module, geometry: Geometry, tiles, rows, masks) -> None:
+        """At stride 1: the pixels above and below every lane's own."""
+        up = [geometry.above(lane) for lane in range(geometry.lanes)]
+        down = [geometry.below(lane) for lane in range(geometry.lanes)]
+        for name, places in (("above", up), ("below", down)):
+            aligned = Cat(tiles[tile][lane] for tile, lane in places)
+            m.d.sync += rows[name].eq(aligned & masks[name])
+
+    def _take(self, geometry: Geometry, tiles, kept: Signal, row: int, column: int):
+        """At stride 2: one tap of every lane, the lower part kept in a second read."""
+        part = Cat(
+            tiles[place[0]][place[1]] if place else Const(0) for place in geometry.taps(row, column)
+        )
+        if geometry.parts == 1:
+            return part
+        return Cat(Mux(self.second, kept[: len(part)], part), part)

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import bits_for
 
+from hw.layout import tiles
 from hw.program import Program
 from hw.sequencer import Phase
 
@@ -23,17 +24,18 @@ def probe_signature(program: Program) -> wiring.Signature:
     """
     plans = program.plans
     pixels = program.parameters.pixels
-    tiles = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
+    most = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
+    most = max(most, tiles(plans[0].height, plans[0].width, pixels))
     channels = max(max(plan.c_in, plan.c_out) for plan in plans)
     return wiring.Signature(
         {
             "plane_valid": Out(1),
-            "plane_tile": Out(bits_for(tiles)),
+            "plane_tile": Out(bits_for(most)),
             "plane_channel": Out(bits_for(channels)),
             "plane_data": Out(pixels),
             "write_valid": Out(1),
             "write_layer": Out(bits_for(len(plans))),
-            "write_tile": Out(bits_for(tiles)),
+            "write_tile": Out(bits_for(most)),
             "write_channel": Out(bits_for(channels)),
             "write_data": Out(pixels),
             "layer": Out(bits_for(len(plans))),

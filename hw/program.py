@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
+from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from model.format import Network
@@ -19,8 +20,9 @@ class LayerPlan:
     Memory places count words: ``in_base`` and ``out_base`` in each bank of the activation memory
     (or in a half of the input memory, for the first layer), the others in their memories.
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
-    make one output word; ``last_tile`` and ``last_row`` the place of the map's bottom row.
-    ``tiles`` are those computed: a pooled map's odd last row is left out.
+    make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
+    ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
+    ``last_row`` the place of the bottom row; ``reads`` of three input words make one.
     """
 
     name: str
@@ -28,8 +30,10 @@ class LayerPlan:
     c_out: int
     height: int
     width: int
+    stride: int
     pool: bool
     geometry: int
+    reads: int
     tiles: int
     groups: int
     last_channels: int
@@ -54,6 +58,15 @@ class LayerPlan:
     def index_words(self) -> int:
         """Index words of the layer: a pass' for each group."""
         return self.groups * self.c_out
+
+    @property
+    def sums_height(self) -> int:
+        """Rows of the map that is computed, before pooling."""
+        return -(-self.height // self.stride)
+
+    @property
+    def sums_width(self) -> int:
+        return -(-self.width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,16 @@ class Program:
         return self.network.input_thresholds.shape[1]
 
     @property
+    def reads(self) -> int:
+        """The most reads of three words that a layer needs to load a channel."""
+        return max(plan.reads for plan in self.plans)
+
+    @property
+    def strided(self) -> bool:
+        """Whether a layer has stride 2."""
+        return any(plan.stride == 2 for plan in self.plans)
+
+    @property
     def classes(self) -> int:
         return self.network.head.classes
 
@@ -157,7 +180,7 @@ class Program:
         before is computed.
         """
         first = self.plans[0]
-        words = -(-first.height // self.geometries[first.geometry].rows)
+        words = tiles(first.height, first.width, self.parameters.pixels)
         return self.image_bytes + self.colours * words * self.levels
 
     @property

@@ -26,7 +26,7 @@ sum + 5    the output word: to activation memory, head and probe
 =========  =====================================================================
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.array.interface import ArrayTiming
 
@@ -57,16 +57,32 @@ class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
     ``array`` are the array's own latencies, ``border`` the border correction's, from the
-    kernels on. ``step_channels`` channels are loaded together, steps begin ``stride`` cycles
-    apart, ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
+    kernels on. ``step_channels`` channels are loaded together, each with ``reads`` reads, and a
+    step takes ``entries`` cycles at least, the walk of a table; ``steps`` of them make a group.
+    ``codebook`` codewords are loaded when a layer starts.
     """
 
     array: ArrayTiming
     border: int
     steps: int
     step_channels: int
-    stride: int
+    entries: int
     codebook: int
+    reads: int = 1
+
+    def reading(self, reads: int) -> "Timing":
+        """The same engine in a layer with so many reads a channel."""
+        return replace(self, reads=reads)
+
+    @property
+    def step_reads(self) -> int:
+        """Reads of a step, one a cycle."""
+        return self.step_channels * self.reads
+
+    @property
+    def stride(self) -> int:
+        """Cycles from a step's first read to the next step's."""
+        return max(self.entries, self.step_reads)
 
     @property
     def sum_stage(self) -> int:
@@ -89,14 +105,14 @@ class Timing:
 
     @property
     def prepare_group(self) -> int:
-        """Cycles from a group's first load to its first index word."""
-        last_load = (self.steps - 1) * self.stride + self.step_channels - 1 + LOAD_LATENCY
+        """Cycles from a group's first read to its first index word."""
+        last_load = (self.steps - 1) * self.stride + self.step_reads - 1 + LOAD_LATENCY
         # The index word reaches the array one cycle after its address is presented.
         return last_load + self.array.prepare_latency - 1
 
     @property
     def prepare(self) -> int:
-        """Cycles from a layer's first load to its first index word.
+        """Cycles from a layer's first read to its first index word.
 
         The codebook is loaded at the same time, a cycle a codeword and two to come to rest.
         """
@@ -104,7 +120,7 @@ class Timing:
 
     @property
     def load_wait(self) -> int:
-        """Cycles that the first load waits for the codebook, so as not to get too far ahead."""
+        """Cycles that the first read waits for the codebook, so as not to get too far ahead."""
         return self.prepare - self.prepare_group
 
     @property
@@ -115,11 +131,13 @@ class Timing:
         array's ``load_lead`` before the swap that takes over the group before it; and a partial
         sum is read three cycles after it was read last.
         """
-        return max(
-            self.steps * self.stride,
-            self.prepare_group + 1 - LOAD_LATENCY - self.array.load_lead,
-            3,
-        )
+        # A channel is loaded with its last read.
+        first_load = self.reads - 1 + LOAD_LATENCY
+        lead = self.array.load_lead
+        if lead:
+            # What writes tables begins when a step's last channel has come.
+            lead += (self.step_channels - 1) * (self.reads - 1)
+        return max(self.steps * self.stride, self.prepare_group + 1 - first_load - lead, 3)
 
     def pass_cycles(self, c_out: int) -> int:
         """Cycles from the start of a pass to the start of the next."""

@@ -13,7 +13,9 @@ again. With an index port they are read from its buffer, and what comes in is `f
 banks: the tile, the one above and the one below. A pass loads C channels, those that the last
 group lacks included, and the tiles beyond the map's ends are read and then masked:
 
-    activation bits read = tiles * groups * C * 3 * P
+    activation bits read = tiles * groups * C * reads * 3 * P
+
+with two reads where a word of outputs at stride 2 takes five tiles (see `hw.geometry`), else one.
 
 Each output word holds P bits of one channel of the (pooled) output map:
 
@@ -54,7 +56,7 @@ def traffic(program: Program) -> list[LayerTraffic]:
     layers = [
         LayerTraffic(
             index_bits_read=plan.passes * plan.c_out * channels * parameters.tau,
-            activation_bits_read=plan.passes * channels * BANKS * pixels,
+            activation_bits_read=plan.passes * channels * plan.reads * BANKS * pixels,
             activation_bits_written=0 if plan is last else plan.out_tiles * plan.c_out * pixels,
             index_bits_fetched=fetched_words(program, plan) * parameters.index_bits
             if program.index_port

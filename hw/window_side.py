@@ -10,7 +10,7 @@ The first layer reads the half of the input memory that its image lies in, every
 activation memory, into which the layer before has written.
 """
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -18,6 +18,7 @@ from hw.array.interface import array_members
 from hw.banks import BANKS, BankedMemory
 from hw.descriptor import descriptor_layout
 from hw.encoder import Encoder
+from hw.layout import tiles
 from hw.line_buffer import LineBuffer
 from hw.loader import Loader
 from hw.pipeline import delay
@@ -44,7 +45,7 @@ class WindowSide(wiring.Component):
         self.program = program
         parameters, sizes = program.parameters, program.sizes
         first = program.plans[0]
-        tiles = first.last_tile + 1
+        input_tiles = tiles(first.height, first.width, parameters.pixels)
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -60,7 +61,7 @@ class WindowSide(wiring.Component):
                 "write_address": In(range(max(sizes.activation_words, 2))),
                 "write_data": In(parameters.pixels),
                 "plane_valid": Out(1),
-                "plane_tile": Out(range(tiles)),
+                "plane_tile": Out(range(input_tiles)),
                 "plane_channel": Out(range(first.c_in)),
                 "plane_data": Out(parameters.pixels),
             }
@@ -88,6 +89,8 @@ class WindowSide(wiring.Component):
             pixels=parameters.pixels,
             channels=parameters.channels,
             words=max(2 * sizes.input_words, sizes.activation_words),
+            strided=program.strided,
+            reads=program.reads,
         )
         m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
 
@@ -106,7 +109,7 @@ class WindowSide(wiring.Component):
             activations.write_bank.eq(self.write_bank),
             activations.write_address.eq(self.write_address),
             activations.write_data.eq(self.write_data),
-            loader.start.eq(delay(m, self.start, program.timing.load_wait, "load_start")),
+            loader.start.eq(self._load_start(m)),
             loader.descriptor.eq(d),
             loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
         ]
@@ -123,10 +126,11 @@ class WindowSide(wiring.Component):
             lines.geometry.eq(d.geometry),
             lines.first_columns.eq(d.first_columns),
             lines.last_columns.eq(d.last_columns),
+            lines.second.eq(delay(m, loader.second, BankedMemory.latency, "second")),
             lines.phase.eq(delay(m, loader.phase, BankedMemory.latency, "phase")),
             lines.first_rows.eq(delay(m, loader.first_rows, BankedMemory.latency, "first_rows")),
             lines.last_rows.eq(delay(m, loader.last_rows, BankedMemory.latency, "last_rows")),
-            self.load.valid.eq(delay(m, loader.read, LOAD_LATENCY, "read")),
+            self.load.valid.eq(delay(m, loader.load, LOAD_LATENCY, "loaded")),
             self.load.channel.eq(delay(m, loader.lane, LOAD_LATENCY, "lane")),
             self.load.null.eq(delay(m, loader.null, LOAD_LATENCY, "null")),
             self.load.windows.eq(lines.windows),
@@ -136,3 +140,10 @@ class WindowSide(wiring.Component):
             self.plane_data.eq(encoder.write_data),
         ]
         return m
+
+    def _load_start(self, m: Module) -> Value:
+        """The loader's start: after the layer's, as its codebook takes longer than its loading."""
+        timing = self.program.timing
+        waits = [timing.reading(reads).load_wait for reads in range(1, self.program.reads + 1)]
+        starts = [delay(m, self.start, wait, f"load_start{n}") for n, wait in enumerate(waits)]
+        return starts[0] if len(set(waits)) == 1 else Mux(self.descriptor.twice, *reversed(starts))

@@ -77,7 +77,7 @@ class WordSide(wiring.Component):
         )
         m.submodules.threshold = threshold = Threshold(pixels, sizes.sum_bits)
         m.submodules.pool = pool = Pool(
-            program.geometries,
+            tuple(geometry.outputs for geometry in program.geometries),
             {plan.geometry for plan in program.plans if plan.pool},
             pixels=pixels,
             slots=max(plan.slots for plan in program.plans),

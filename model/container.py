@@ -14,15 +14,17 @@ from safetensors.numpy import save as save_tensors
 
 from model.errors import UserError
 
-__all__ = ["FORMAT_VERSION", "decode", "encode"]
+__all__ = ["FORMAT_VERSION", "FORMAT_VERSIONS", "decode", "encode"]
 
-FORMAT_VERSION = 1
+# The newest version, and all that can be read.
+FORMAT_VERSION = 2
+FORMAT_VERSIONS = (1, 2)
 _NO_DIGEST = "0" * 64
 
 
-def encode(tensors: dict[str, np.ndarray], network: str) -> bytes:
+def encode(tensors: dict[str, np.ndarray], network: str, version: int) -> bytes:
     """The file's bytes: tensors, the network's description, version and digest."""
-    metadata = {"format": str(FORMAT_VERSION), "network": network, "sha256": _NO_DIGEST}
+    metadata = {"format": str(version), "network": network, "sha256": _NO_DIGEST}
     blank = save_tensors({k: np.ascontiguousarray(v) for k, v in tensors.items()}, metadata)
     blank = _in_order(blank)
     return blank.replace(_digest_field(_NO_DIGEST), _digest_field(_digest(blank)), 1)
@@ -34,10 +36,11 @@ def decode(blob: bytes, where: str) -> tuple[dict[str, str], dict[str, np.ndarra
     version = metadata.get("format")
     if version is None or "network" not in metadata:
         raise UserError(f"{where}: not an exported network (its header names no format)")
-    if version != str(FORMAT_VERSION):
+    if version not in map(str, FORMAT_VERSIONS):
         raise UserError(
-            f"{where}: format version {version[:20]!r} is not known, this program reads version "
-            f"{FORMAT_VERSION}: update the program or export the network again"
+            f"{where}: format version {version[:20]!r} is not known, this program reads versions "
+            f"{FORMAT_VERSIONS[0]} to {FORMAT_VERSION}: update the program or export the network "
+            "again"
         )
     stated = metadata.get("sha256", "")
     blank = blob.replace(_digest_field(stated), _digest_field(_NO_DIGEST), 1)

@@ -49,7 +49,7 @@ def bit_ops(shapes: Iterable[LayerShape], tau: int) -> int:
 
 def network_shapes(network: Network) -> list[LayerShape]:
     """Shapes of the convolutions of an exported network."""
-    return [LayerShape(c.c_in, c.c_out, c.height, c.width) for c in network.convs]
+    return [LayerShape(c.c_in, *c.sums_shape) for c in network.convs]
 
 
 def network_cost(network: Network) -> tuple[int, int]:

@@ -185,6 +185,7 @@ def _conv(steps: list[Step]) -> tuple[Conv, int]:
         place[numbers],
         thresholds,
         flips,
+        stride=conv.stride,
     )
     return layer, 3 + pooled
 

@@ -19,10 +19,12 @@ name                      type      what
 ``n.weight``, ``n.bias``  int8/32   head: [classes, channels] and [classes]
 ========================  ========  ============================================================
 
-The header's metadata holds ``format`` (this version), ``network`` (JSON: image shape, layer
-list, provenance) and ``sha256``: of the whole file with the digest's own 64 characters set to
-``0``. What the numbers mean is said by `model.golden`, kernel numbers and bit order by
-`model.bits`.
+The header's metadata holds ``format`` (the oldest version that has all the network needs),
+``network`` (JSON: image shape, layer list, provenance) and ``sha256``: of the whole file with the
+digest's own 64 characters set to ``0``. What the numbers mean is said by `model.golden`, kernel
+numbers and bit order by `model.bits`.
+
+Version 2 adds ``stride`` to a conv3x3's description; where it is absent, it is 1.
 """
 
 import json
@@ -35,7 +37,7 @@ from model.container import FORMAT_VERSION, decode, encode
 from model.errors import UserError
 from model.files import make_folder, write_whole
 from model.network import Conv, Head, Layer, Network
-from model.rules import MAX_CHANNELS, MAX_CLASSES, MAX_SIDE, TAUS, check_network
+from model.rules import MAX_CHANNELS, MAX_CLASSES, MAX_SIDE, STRIDES, TAUS, check_network
 
 __all__ = ["FORMAT_VERSION", "SUFFIX", "Conv", "Head", "Layer", "Network", "load", "save"]
 
@@ -90,7 +92,9 @@ def _encode(network: Network) -> bytes:
         "provenance": network.provenance,
     }
     text = json.dumps(description, separators=(",", ":"), sort_keys=True)
-    return encode(tensors, text)
+    # A reader of the first version can read every network that it can run.
+    strided = any(conv.stride > 1 for conv in network.convs)
+    return encode(tensors, text, FORMAT_VERSION if strided else 1)
 
 
 def _layer_tensors(layer: Layer) -> dict[str, np.ndarray]:
@@ -111,21 +115,23 @@ def _layer_entry(layer: Layer) -> dict:
     entry = {"kind": layer.kind, "name": layer.name, "height": layer.height, "width": layer.width}
     if isinstance(layer, Head):
         return entry | {"channels": layer.channels, "classes": layer.classes}
-    return entry | {
+    entry |= {
         "c_in": layer.c_in,
         "c_out": layer.c_out,
         "tau": layer.tau,
         "pool": layer.pool,
         "padding": layer.padding,
     }
+    return entry if layer.stride == 1 else entry | {"stride": layer.stride}
 
 
 class _Reader:
     """Takes typed values out of the description and tensors, naming what is wrong."""
 
-    def __init__(self, where: str, tensors: dict[str, np.ndarray]):
+    def __init__(self, where: str, tensors: dict[str, np.ndarray], version: int):
         self.where = where
         self.tensors = tensors
+        self.version = version
 
     def fail(self, what: str, problem: str) -> UserError:
         return UserError(f"{self.where}: {what}: {problem}")
@@ -165,7 +171,7 @@ class _Reader:
 
 
 def _build(metadata: dict[str, str], tensors: dict[str, np.ndarray], where: str) -> Network:
-    reader = _Reader(where, dict(tensors))
+    reader = _Reader(where, dict(tensors), int(metadata["format"]))
     try:
         description = json.loads(metadata["network"], parse_constant=_no_constant)
         image = description["image"]
@@ -224,6 +230,11 @@ def _build_conv(
     else:
         codebook = reader.tensor(f"{place}.codebook", (np.dtype("uint16"),), (1 << tau,))
     known = {"kind", "name", "height", "width", "c_in", "c_out", "tau", "pool", "padding"}
+    stride = 1
+    if reader.version >= 2:
+        known.add("stride")
+        if "stride" in entry:
+            stride = reader.integer(entry, "stride", what, max(STRIDES))
     reader.only(entry, known, what)
     byte = (np.dtype("uint8"),)
     stream = reader.tensor(f"{place}.indices", byte, (-(-c_in * c_out * tau // 8),))
@@ -234,7 +245,9 @@ def _build_conv(
     reader.spare_bits(f"{place}.flips", flips, c_out)
     indices = bits.unpack_indices(stream, c_in * c_out, tau).reshape(c_out, c_in)
     flips = np.unpackbits(flips, count=c_out, bitorder="little").astype(bool)
-    return Conv(name, height, width, tau, pool, codebook, indices, thresholds, flips, padding)
+    return Conv(
+        name, height, width, tau, pool, codebook, indices, thresholds, flips, padding, stride
+    )
 
 
 def _build_head(

@@ -39,22 +39,25 @@ def encode(network: Network, images: np.ndarray) -> np.ndarray:
 
 
 def accumulate(conv: Conv, planes: np.ndarray) -> np.ndarray:
-    """Sums of w * x (w, x in -1, +1; padded taps 0), int32 [N, c_out, H, W], before pooling.
+    """Sums of w * x (w, x in -1, +1; padded taps 0), int32 [N, c_out, h, w], before pooling.
 
-    ``planes`` is bool [N, c_in, H, W].
+    ``planes`` is bool [N, c_in, H, W]; h and w are H and W over the stride, rounded up: windows
+    lie around every ``stride``-th row and column from the first on.
     """
     count, c_in, height, width = planes.shape
+    _, rows, columns = conv.sums_shape
     # Channels last: a window is then nine contiguous copies of c_in values.
     padded = np.zeros((count, height + 2, width + 2, c_in), np.float32)
     padded[:, 1:-1, 1:-1] = 2 * planes.transpose(0, 2, 3, 1).astype(np.float32) - 1
-    windows = np.empty((count, height, width, bits.TAPS, c_in), np.float32)
+    windows = np.empty((count, rows, columns, bits.TAPS, c_in), np.float32)
     for tap in range(bits.TAPS):
         dy, dx = divmod(tap, 3)
-        windows[..., tap, :] = padded[:, dy : dy + height, dx : dx + width]
+        around = padded[:, dy : dy + height : conv.stride, dx : dx + width : conv.stride]
+        windows[..., tap, :] = around
     weights = bits.kernel_signs(conv.kernels).astype(np.float32)  # [c_out, c_in, 9]
     matrix = weights.transpose(2, 1, 0).reshape(bits.TAPS * c_in, conv.c_out)
     sums = windows.reshape(-1, bits.TAPS * c_in) @ matrix
-    return sums.astype(np.int32).reshape(count, height, width, -1).transpose(0, 3, 1, 2)
+    return sums.astype(np.int32).reshape(count, rows, columns, -1).transpose(0, 3, 1, 2)
 
 
 def threshold(conv: Conv, sums: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ class Thermometer(nn.Module):
 
 
 class SubBitConv2d(nn.Module):
-    """3x3 convolution, stride 1, zero padding, whose kernels come from a codebook of 2^tau.
+    """3x3 convolution, zero padding, whose kernels come from a codebook of 2^tau.
 
     Without a codebook (tau 9) every one of the 512 kernels is allowed: the plain binary layer.
     Input and kernels are -1 and +1, so the output [N, c_out, H, W] is whole numbers; with
@@ -112,8 +112,10 @@ class SubBitConv2d(nn.Module):
         codebook: str = "antipodal",
         scaled: bool = False,
         rng: np.random.Generator | None = None,
+        stride: int = 1,
     ):
         super().__init__()
+        self.stride = stride
         self.c_in, self.c_out, self.tau, self.scaled = c_in, c_out, tau, scaled
         self.weight = nn.Parameter(torch.empty(c_out, c_in, 3, 3).uniform_(-0.1, 0.1))
         rng = rng or np.random.default_rng(int(torch.randint(1 << 31, ())))
@@ -133,7 +135,7 @@ class SubBitConv2d(nn.Module):
         return self.weight.detach().abs().mean((1, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        sums = functional.conv2d(x, self.kernels(), padding=1)
+        sums = functional.conv2d(x, self.kernels(), stride=self.stride, padding=1)
         return sums * self.scales()[:, None, None] if self.scaled else sums
 
     @torch.no_grad()
@@ -143,7 +145,8 @@ class SubBitConv2d(nn.Module):
 
     def extra_repr(self) -> str:
         kind = self.codebook.kind if self.codebook else "binary"
-        return f"{self.c_in}, {self.c_out}, tau={self.tau}, {kind}"
+        stride = f", stride={self.stride}" if self.stride > 1 else ""
+        return f"{self.c_in}, {self.c_out}, tau={self.tau}, {kind}{stride}"
 
 
 class Head(nn.Module):

@@ -16,6 +16,9 @@ __all__ = ["Conv", "Head", "Layer", "Network"]
 class Conv:
     """A 3x3 binary convolution, optional 2x2 max pooling, and a threshold per output channel.
 
+    ``height`` and ``width`` are of the input map; at ``stride`` 2 the outputs are those at its
+    even rows and columns.
+
     ``indices`` [c_out, c_in] name codebook entries; ``codebook`` [2^tau] holds kernel numbers.
     At tau 9 the layer is plainly binary: the codebook is all 512 kernels in order.
     """
@@ -30,6 +33,7 @@ class Conv:
     thresholds: np.ndarray
     flips: np.ndarray
     padding: str = "zero"
+    stride: int = 1
 
     kind = "conv3x3"
 
@@ -42,10 +46,16 @@ class Conv:
         return self.indices.shape[1]
 
     @property
+    def sums_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of what the convolution computes, before pooling."""
+        return self.c_out, -(-self.height // self.stride), -(-self.width // self.stride)
+
+    @property
     def out_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) after pooling."""
         scale = 2 if self.pool == "max2" else 1
-        return self.c_out, self.height // scale, self.width // scale
+        channels, height, width = self.sums_shape
+        return channels, height // scale, width // scale
 
     @property
     def kernels(self) -> np.ndarray:
@@ -60,7 +70,8 @@ class Conv:
     @property
     def macs(self) -> int:
         """Multiply-accumulates an image: nine a kernel application, padded taps counted in."""
-        return bits.TAPS * self.c_in * self.c_out * self.height * self.width
+        channels, height, width = self.sums_shape
+        return bits.TAPS * self.c_in * channels * height * width
 
     @property
     def stored_bits(self) -> int:

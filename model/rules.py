@@ -6,10 +6,11 @@ from model import bits
 from model.errors import UserError
 from model.network import Conv, Head, Network
 
-__all__ = ["MAX_CHANNELS", "MAX_CLASSES", "MAX_SIDE", "TAUS", "check_network"]
+__all__ = ["MAX_CHANNELS", "MAX_CLASSES", "MAX_SIDE", "STRIDES", "TAUS", "check_network"]
 
 TAUS = (3, 4, 5, 6, bits.TAPS)
 POOLS = ("none", "max2")
+STRIDES = (1, 2)
 MAX_SIDE = 1024
 MAX_CHANNELS = 4096
 MAX_CLASSES = 256
@@ -57,10 +58,12 @@ def _check_conv(require, place: int, conv: Conv, what: str, shape: tuple[int, in
     require(conv.tau in TAUS, what, f"tau {conv.tau} is not one of {TAUS}")
     require(conv.pool in POOLS, what, f"pool {conv.pool!r} is not one of {', '.join(POOLS)}")
     require(conv.padding == "zero", what, f"padding {conv.padding!r} is not 'zero'")
+    require(conv.stride in STRIDES, what, f"stride {conv.stride!r} is not one of {STRIDES}")
+    _, height, width = conv.sums_shape
     require(
-        conv.pool == "none" or min(conv.height, conv.width) >= 2,
+        conv.pool == "none" or min(height, width) >= 2,
         what,
-        f"a {conv.height}x{conv.width} map cannot be pooled 2x2",
+        f"a {height}x{width} map cannot be pooled 2x2",
     )
     codebook, entries = conv.codebook, 1 << conv.tau
     require(codebook.shape == (entries,), f"{place}.codebook", f"must have {entries} entries")

@@ -1,10 +1,8 @@
 """The 3x3 layers of published networks with random weights: sizes that nobody has to extrapolate.
 
-A stack has the shapes and the order of a network's binary 3x3 convolutions. Where the published
-network halves its maps by a stride of 2, the stack pools behind the layer before, so that every
-layer computes as many outputs, from as many inputs, as the published one. Shortcuts, 1x1
-convolutions, the stem and the 1,000 classes are left out: the input map takes the stem's place,
-one plane a channel.
+A stack has the shapes and the order of a network's binary 3x3 convolutions: maps are halved by a
+stride of 2 or by pooling, as in the published network. Shortcuts, 1x1 convolutions, the stem and
+the 1,000 classes are left out: the input map takes the stem's place, one plane a channel.
 
 Sources of the shapes: ResNet-18 and ResNet-34, He et al. 2016, table 1, for images of 224 x 224;
 VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary.
@@ -23,11 +21,27 @@ __all__ = ["STACKS", "Stack", "stack_network"]
 @dataclass(frozen=True)
 class Stack:
     """``size``: rows and columns of the first map; ``channels`` of it; ``stages``: output
-    channels of each convolution, a tuple a map size; a stage ends with 2x2 pooling."""
+    channels of each convolution, a tuple a size of the maps computed. Every stage but the first
+    begins with a convolution at stride 2 where ``strided``, else behind 2x2 pooling."""
 
     size: int
     channels: int
     stages: tuple[tuple[int, ...], ...]
+    strided: bool
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Of each convolution."""
+        begin = 2 if self.strided else 1
+        later = [(begin,) + (1,) * (len(stage) - 1) for stage in self.stages[1:]]
+        return sum(later, (1,) * len(self.stages[0]))
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Of each convolution."""
+        end = "none" if self.strided else "max2"
+        earlier = [("none",) * (len(stage) - 1) + (end,) for stage in self.stages[:-1]]
+        return sum(earlier, ()) + ("none",) * len(self.stages[-1])
 
     @property
     def kernel_applications(self) -> int:
@@ -42,9 +56,9 @@ class Stack:
 
 
 STACKS = {
-    "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4)),
-    "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6)),
-    "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512))),
+    "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4), True),
+    "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6), True),
+    "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512)), False),
 }
 
 
@@ -56,14 +70,13 @@ def stack_network(name: str, tau: int, seed: int) -> Network:
     if name not in STACKS:
         raise UserError(f"--stack {name} is not known; known stacks: {', '.join(STACKS)}")
     stack = STACKS[name]
-    pools = [pool for stage in stack.stages for pool in ("none",) * (len(stage) - 1) + ("max2",)]
-    pools[-1] = "none"
     network = random_network(
         seed,
         image=(1, stack.size, stack.size),
         levels=stack.channels,
         channels=tuple(c_out for stage in stack.stages for c_out in stage),
-        pools=tuple(pools),
+        pools=stack.pools,
+        strides=stack.strides,
         tau=tau,
         name=f"{name}-3x3",
     )

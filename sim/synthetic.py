@@ -29,6 +29,7 @@ def random_network(
     levels: int = 3,
     channels: tuple[int, ...] = (8, 12),
     pools: tuple[str, ...] = ("none", "max2"),
+    strides: tuple[int, ...] | None = None,
     tau: int | Sequence[int] = 5,
     antipodal: bool | Sequence[bool] = True,
     classes: int = 10,
@@ -37,17 +38,19 @@ def random_network(
 ) -> Network:
     """A network of random weights whose thresholds lie where random sums fall.
 
-    ``tau`` and ``antipodal`` may be one value for all layers or one a layer. ``extreme`` is the
-    share of thresholds at or next to the ends of their range, where a bit is always or never set.
+    ``tau`` and ``antipodal`` may be one value for all layers or one a layer; ``strides`` are 1
+    where they are not given. ``extreme`` is the share of thresholds at or next to the ends of
+    their range, where a bit is always or never set.
     """
     rng = np.random.default_rng(seed)
     colours, height, width = image
     thresholds = np.sort(rng.integers(1, 256, (colours, levels)), axis=1).astype(np.uint8)
     taus = [tau] * len(channels) if isinstance(tau, int) else tau
     books = [antipodal] * len(channels) if isinstance(antipodal, bool) else antipodal
+    strides = strides or (1,) * len(channels)
     layers = []
     c_in = colours * levels
-    for place, (c_out, pool) in enumerate(zip(channels, pools, strict=True)):
+    for place, (c_out, pool, stride) in enumerate(zip(channels, pools, strides, strict=True)):
         spread = 3 * np.sqrt(c_in)
         limit = bits.TAPS * c_in
         cut = np.clip(np.rint(rng.normal(0, spread, c_out)), -limit, limit + 1).astype(np.int32)
@@ -62,6 +65,7 @@ def random_network(
             indices=rng.integers(0, 1 << taus[place], (c_out, c_in)).astype(np.uint16),
             thresholds=np.where(rng.random(c_out) < extreme, ends, cut),
             flips=rng.random(c_out) < 0.5,
+            stride=stride,
         )
         layers.append(conv)
         c_in, height, width = conv.out_shape
@@ -92,7 +96,8 @@ class Case:
     def __str__(self) -> str:
         convs = ", ".join(
             f"{c.c_in}->{c.c_out} on {c.height}x{c.width}"
-            f"{' pooled' if c.pool == 'max2' else ''} tau {c.tau}{' antipodal' * c.antipodal}"
+            f"{' stride 2' * (c.stride == 2)}{' pooled' * (c.pool == 'max2')}"
+            f" tau {c.tau}{' antipodal' * c.antipodal}"
             for c in self.network.convs
         )
         return f"{self.shape}, {len(self.images)} images {self.network.image}: {convs}"
@@ -121,8 +126,10 @@ def random_case(seed: int, *, work: int = 40_000) -> Case:
         antipodal = rng.random() < 0.6
         mixed = rng.random() < 0.1
         image = (int(rng.integers(1, 4)), size(14), size(14))
-        smallest, pools = min(image[1:]), []
+        smallest, pools, strides = min(image[1:]), [], []
         for _ in range(depth):
+            strides.append(2 if rng.random() < 0.3 else 1)
+            smallest = -(-smallest // strides[-1])
             pool = smallest >= 2 and rng.random() < 0.4
             smallest = smallest // 2 if pool else smallest
             pools.append("max2" if pool else "none")
@@ -132,6 +139,7 @@ def random_case(seed: int, *, work: int = 40_000) -> Case:
             levels=size(6),
             channels=tuple(size(24) for _ in range(depth)),
             pools=tuple(pools),
+            strides=tuple(strides),
             tau=tau,
             antipodal=[antipodal ^ (mixed and place % 2 == 1) for place in range(depth)],
             classes=size(12),

@@ -91,6 +91,10 @@ def test_stacks_have_the_published_sizes():
             halves = 1 if stage else 0
             total += (4 * count - halves) * channels * channels * side * side // 2
         assert STACKS[name].kernel_applications == total
+        convs = stack_network(name, 9, 0).convs
+        places = [n for n, conv in enumerate(convs) if conv.stride == 2]
+        assert places == [2 * sum(blocks[:stage]) for stage in (1, 2, 3)]
+        assert {conv.pool for conv in convs} == {"none"}
     assert STACKS["resnet18"].kernel_applications == 186_253_312
     # 4.571 Mbit of binary weights in VGG-small's 3x3 layers (method.md).
     convs = stack_network("vgg-small", 9, 0).convs

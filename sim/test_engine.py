@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network
+from hw.cycles import predict
 from model import golden
 from model.errors import UserError
 from sim.harness import Stalls
@@ -118,6 +119,55 @@ def test_ugly_sizes(seed, array, options):
     network = random_network(seed, **options)
     images = random_images(seed, network, 3)
     run(network, images, array=array, pixels=9, channels=3)
+
+
+STRIDES = {
+    "two reads a word": {"image": (1, 12, 8)},
+    "two reads, odd sides": {"image": (1, 9, 7)},
+    "two reads, several groups and words": {"image": (1, 11, 4), "levels": 7},
+    "one read a word": {"image": (1, 7, 3), "pixels": 6},
+    "the second read would pass the end": {"image": (1, 4, 4), "pixels": 16},
+    "few outputs: loading shows": {"image": (1, 12, 8), "channels": (1, 2), "levels": 7},
+    "1x1 map": {"image": (1, 1, 1)},
+    "2x2 map": {"image": (1, 2, 2)},
+    "one row": {"image": (2, 1, 7)},
+    "one column": {"image": (1, 7, 1)},
+    "two rows": {"image": (1, 2, 6)},
+    "two columns": {"image": (1, 6, 2)},
+    "pooled": {"image": (1, 11, 6), "pools": ("max2", "none")},
+    "pooled, one read": {"image": (1, 11, 3), "pools": ("max2", "none"), "pixels": 6},
+    "behind pooling": {"image": (1, 9, 9), "pools": ("max2", "none"), "strides": (1, 2)},
+    "pooled behind pooling": {"image": (1, 8, 8), "pools": ("max2", "max2"), "strides": (1, 2)},
+    "twice in turn": {"image": (1, 8, 8), "strides": (2, 2)},
+    "same width with and without": {"image": (1, 8, 5), "strides": (1, 2)},
+    "single channels": {"levels": 1, "channels": (1, 1), "image": (1, 6, 5)},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("options", STRIDES.values(), ids=STRIDES)
+def test_stride_two(seed, array, options):
+    options = {
+        "channels": (4, 5), "pools": ("none", "none"), "strides": (2, 1), "tau": 3, "pixels": 9
+    } | options  # fmt: skip
+    pixels = options.pop("pixels")
+    network = random_network(seed, **options)
+    images = random_images(seed, network, 3)
+    run(network, images, array=array, pixels=pixels, channels=3)
+
+
+@BOTH
+def test_stride_two_fills_the_lanes(seed, array):
+    """Where outputs are many, a layer's cycles are those of as many outputs at stride 1."""
+    shape = {"array": array, "pixels": 8, "channels": 4}
+    options = {"levels": 4, "channels": (24,), "pools": ("none",), "tau": 3}
+    strided = random_network(seed, image=(1, 16, 8), strides=(2,), **options)
+    recording = run(strided, random_images(seed, strided, 2), **shape)
+    plain = compile_network(random_network(seed, image=(1, 8, 4), **options), **shape)
+    (conv, _), _ = recording.cycles
+    more = sum(conv) - predict(plain)[0].cycles
+    # The first channels are read twice before the first index word; nothing else is slower.
+    assert 0 <= more <= shape["channels"]
 
 
 @BOTH

@@ -45,6 +45,27 @@ def test_neighbours_are_a_row_away(width, pixels):
         assert start[tile] + place == lane + width
 
 
+@pytest.mark.parametrize(("width", "pixels"), [*SHAPES, (5, 20), (3, 12)])
+def test_a_part_at_stride_two_holds_every_second_row_and_column(width, pixels):
+    """Places of a tap's lanes, tile by tile, against the map's own positions."""
+    geometry = Geometry(width, pixels, 2)
+    assert geometry.parts * geometry.part_lanes == geometry.outputs.lanes <= pixels
+    lanes = Geometry(width, pixels).lanes
+    for row in (-1, 0, 1):
+        for column in (0, 1):
+            places = geometry.taps(row, column)
+            assert len(places) == geometry.part_lanes
+            for lane, place in enumerate(places):
+                out_row, out_column = divmod(lane, geometry.outputs.width)
+                wanted = 2 * out_column + column
+                if place is None:
+                    assert wanted == width
+                    continue
+                start = {"previous": -lanes, "current": 0, "next": lanes}[place[0]]
+                assert start + place[1] == (2 * out_row + row) * width + wanted
+                assert 0 <= place[1] < lanes
+
+
 @pytest.mark.parametrize(("width", "pixels"), [shape for shape in SHAPES if shape[0] > 1])
 @pytest.mark.parametrize("height", [2, 5, 8])
 def test_pooled_tiles_make_the_pooled_map(width, pixels, height, seed):

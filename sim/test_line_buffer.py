@@ -60,6 +60,54 @@ def test_windows(height, width, pixels, seed):
     simulate(dut, testbench)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"),
+    [(8, 8, 32), (9, 8, 8), (5, 7, 16), (1, 1, 1), (2, 1, 4), (1, 6, 8), (7, 5, 20), (13, 3, 6)],
+)
+def test_windows_at_stride_two(height, width, pixels, seed):
+    """One read or two a word of outputs, against the windows of a padded map."""
+    rng = np.random.default_rng(seed)
+    plane = rng.random((height, width)) < 0.5
+    padded = np.zeros((height + 2, width + 2), bool)
+    padded[1:-1, 1:-1] = plane
+    geometry = Geometry(width, pixels, 2)
+    outputs = geometry.outputs
+    dut = LineBuffer((Geometry(width, pixels), geometry), pixels)
+    noise = [int(rng.integers(1 << pixels)) for _ in range(BANKS)]
+    words = [row[0] for row in pack_map(plane[None], pixels)]
+    rows, columns = -(-height // 2), -(-width // 2)
+
+    async def testbench(ctx):
+        ctx.set(dut.geometry, 1)
+        ctx.set(dut.first_columns, outputs.first_column)
+        ctx.set(dut.last_columns, outputs.last_column if width % 2 else 0)
+        for top in range(0, rows, outputs.rows):
+            places = range(top, min(top + outputs.rows, rows))
+            bottom = outputs.row_lanes(rows - 1 - top) if rows - 1 in places else 0
+            ctx.set(dut.first_rows, outputs.row_lanes(0) if top == 0 else 0)
+            ctx.set(dut.last_rows, bottom if height % 2 else 0)
+            for part in range(geometry.parts):
+                middle = 2 * (top // geometry.rows + part)
+                banks = list(noise)
+                for near in (middle - 1, middle, middle + 1):
+                    if 0 <= near < len(words):
+                        banks[near % BANKS] = words[near]
+                for bank, word in enumerate(banks):
+                    ctx.set(dut.words[bank], word)
+                ctx.set(dut.phase, middle % BANKS)
+                ctx.set(dut.second, part)
+                await ctx.tick().repeat(LineBuffer.latency)
+            windows = ctx.get(dut.windows)
+            for row in places:
+                for column in range(columns):
+                    window = padded[2 * row : 2 * row + 3, 2 * column : 2 * column + 3].reshape(-1)
+                    expected = sum(1 << tap for tap in np.flatnonzero(window).tolist())
+                    lane = (row - top) * columns + column
+                    assert windows >> 9 * lane & 511 == expected, (row, column)
+
+    simulate(dut, testbench)
+
+
 def test_banks_read_three_words_and_write_one(seed):
     rng = np.random.default_rng(seed)
     dut = BankedMemory(8, 5)

@@ -26,10 +26,11 @@ ENGINES = [
 
 
 def network_for(seed):
-    """Two groups, a pooled map of odd height, several tiles."""
+    """Two groups, a pooled map of odd height, several tiles, stride 2 with two reads a word."""
     return random_network(
-        seed, image=(1, 7, 9), levels=2, channels=(5, 6, 3), pools=("max2", "none", "none"), tau=3
-    )
+        seed, image=(1, 13, 9), levels=2, channels=(5, 6, 3), pools=("none", "max2", "none"),
+        strides=(2, 1, 1), tau=3,
+    )  # fmt: skip
 
 
 class Counter:
@@ -95,8 +96,9 @@ def test_kernel_applications_are_the_pixels_computed(seed, number):
     for plan, conv, row in zip(
         program.plans, case.network.convs, predict(program), strict=False
     ):
-        rows = plan.tiles * rows_per_tile(conv.width, program.parameters.pixels)
-        pixels = min(rows, conv.height) * conv.width
+        _, height, width = conv.sums_shape
+        rows = plan.tiles * rows_per_tile(width, program.parameters.pixels)
+        pixels = min(rows, height) * width
         assert kernel_applications(program, plan) == conv.c_in * conv.c_out * pixels
         wanted = list(wanted_lane_slots(program, plan))
         assert len(wanted) == plan.passes

@@ -40,9 +40,12 @@ def test_reader_agrees_on_the_shipped_network(reader, seed):
 
 
 @pytest.mark.parametrize("tau", [3, 4, 5, 6, 9])
-@pytest.mark.parametrize("image", [(1, 8, 8), (3, 7, 5)])
-def test_reader_agrees_on_random_networks(reader, seed, tau, image, tmp_path):
-    network = random_network(seed, image=image, tau=tau, antipodal=tau == 5, channels=(5, 11))
+@pytest.mark.parametrize(("image", "strides"), [((1, 8, 8), (1, 1)), ((3, 7, 5), (1, 2))])
+def test_reader_agrees_on_random_networks(reader, seed, tau, image, strides, tmp_path):
+    network = random_network(
+        seed, image=image, tau=tau, antipodal=tau == 5, channels=(5, 11), strides=strides,
+        pools=("none", "max2"),
+    )  # fmt: skip
     save(network, tmp_path / "network")
     images = random_images(seed, network, 8)
     description, tensors = reader["read"](tmp_path / "network")

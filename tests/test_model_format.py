@@ -351,10 +351,32 @@ def test_spare_bits_must_be_zero(seed, tmp_path):
 def test_other_versions(tmp_path):
     description, tensors = read_plainly(DIGITS.read_bytes())
     path = tmp_path / "bad.safetensors"
-    for version in ("2", "0", "", "1.0", "9" * 5000, "\n"):
+    for version in ("3", "0", "", "1.0", "9" * 5000, "\n"):
         blob = write_plainly(description, tensors, {"format": version})
         assert "version" in refused(blob, path)
-    assert "update" in refused(write_plainly(description, tensors, {"format": "2"}), path)
+    assert "update" in refused(write_plainly(description, tensors, {"format": "3"}), path)
+
+
+def test_a_stride_takes_version_two(seed, tmp_path):
+    """Networks without one stay readable for readers of version 1, byte for byte the same."""
+    path = tmp_path / "n.safetensors"
+    plain = random_network(seed, channels=(5, 7))
+    strided = random_network(seed, channels=(5, 7), strides=(2, 1), pools=("none", "none"))
+    for network, version in ((plain, "1"), (strided, "2")):
+        format.save(network, path)
+        assert f'"format":"{version}"'.encode() in path.read_bytes()
+        description, tensors = read_plainly(path.read_bytes())
+        strides = [entry.get("stride", 1) for entry in description["layers"][:-1]]
+        assert strides == [conv.stride for conv in format.load(path).convs]
+        assert strides == [conv.stride for conv in network.convs]
+    text = refused(write_plainly(description, tensors), path)
+    assert "the field 'stride' is not known" in text
+    for stride in (0, 3, True, "2", None):
+        description["layers"][0]["stride"] = stride
+        assert "stride" in refused(write_plainly(description, tensors, {"format": "2"}), path)
+    with pytest.raises(UserError, match="stride 4 is not one of"):
+        convs = [dataclasses.replace(conv, stride=4) for conv in strided.convs]
+        format.save(dataclasses.replace(strided, layers=(*convs, strided.head)), path)
 
 
 def test_headers_that_attack_the_reader(tmp_path):

@@ -30,22 +30,24 @@ def slow_scores(network: Network, image: np.ndarray) -> tuple[list, list]:
     for conv in network.convs:
         y = []
         for o in range(conv.c_out):
-            sums = [[0] * conv.width for _ in range(conv.height)]
+            _, rows, columns = conv.sums_shape
+            sums = [[0] * columns for _ in range(rows)]
             for i in range(conv.c_in):
                 number = int(conv.codebook[conv.indices[o, i]])
-                for row in range(conv.height):
-                    for col in range(conv.width):
+                for row in range(rows):
+                    for col in range(columns):
                         for tap in range(9):
-                            r, c = row + tap // 3 - 1, col + tap % 3 - 1
+                            r = conv.stride * row + tap // 3 - 1
+                            c = conv.stride * col + tap % 3 - 1
                             if 0 <= r < conv.height and 0 <= c < conv.width:
                                 sums[row][col] += (1 if number >> tap & 1 else -1) * x[i][r][c]
             if conv.pool == "max2":
                 sums = [
                     [
                         max(sums[2 * r + a][2 * c + b] for a in (0, 1) for b in (0, 1))
-                        for c in range(conv.width // 2)
+                        for c in range(columns // 2)
                     ]
-                    for r in range(conv.height // 2)
+                    for r in range(rows // 2)
                 ]
             cut, flip = int(conv.thresholds[o]), bool(conv.flips[o])
             y.append([[1 if (s >= cut) != flip else -1 for s in line] for line in sums])
@@ -76,6 +78,10 @@ CASES = {
     "binary": {"tau": 9},
     "mixed": {"tau": [9, 4]},
     "thresholds at the ends": {"extreme": 0.7},
+    "stride 2, even sides": {"strides": (2, 1), "pools": ("none", "none")},
+    "stride 2, odd sides, pooled": {"image": (1, 7, 5), "strides": (2, 2)},
+    "stride 2, one pixel": {"image": (1, 1, 1), "strides": (2, 2), "pools": ("none", "none")},
+    "stride 2 behind pooling": {"strides": (1, 2), "pools": ("max2", "none")},
 }
 
 
@@ -97,13 +103,17 @@ def test_against_plain_loops(case, seed):
 
 def test_against_torch(seed):
     torch = pytest.importorskip("torch")
-    network = random_network(seed, image=(2, 13, 10), channels=(33, 20), tau=[5, 9])
+    network = random_network(
+        seed, image=(2, 13, 10), channels=(33, 20, 9), pools=("none", "max2", "none"),
+        strides=(2, 1, 2), tau=[5, 9, 4],
+    )  # fmt: skip
     images = random_images(seed, network, 9)
     trace = golden.trace(network, images)
     x = torch.from_numpy(trace.planes).double() * 2 - 1
     for conv, found in zip(network.convs, trace.activations, strict=True):
         kernels = bits.kernel_signs(conv.kernels).reshape(conv.c_out, conv.c_in, 3, 3)
-        sums = torch.nn.functional.conv2d(x, torch.from_numpy(kernels).double(), padding=1)
+        weights = torch.from_numpy(kernels).double()
+        sums = torch.nn.functional.conv2d(x, weights, stride=conv.stride, padding=1)
         if conv.pool == "max2":
             sums = torch.nn.functional.max_pool2d(sums, 2)
         y = (sums.numpy() >= conv.thresholds[:, None, None]) ^ conv.flips[:, None, None]

@@ -40,6 +40,7 @@ def layer_entries(program: Program, outcome: Outcome) -> list[dict]:
                 "c_out": plan.c_out,
                 "height": plan.height,
                 "width": plan.width,
+                "stride": conv.stride,
                 "pool": conv.pool,
                 "tau": conv.tau,
                 "index_bits_stored": conv.stored_bits,
@@ -49,7 +50,7 @@ def layer_entries(program: Program, outcome: Outcome) -> list[dict]:
         )
     head = network.head
     shape = {"c_in": head.channels, "c_out": head.classes, "height": head.height,
-             "width": head.width, "pool": None, "tau": None}  # fmt: skip
+             "width": head.width, "stride": None, "pool": None, "tau": None}  # fmt: skip
     nothing = {"kernel_applications": None, "lane_use": None, "index_bits_stored": 0}
     entries.append(_cycles(found[-1]) | nothing | shape | moved[-1] | {"bound": None})
     return entries

@@ -77,9 +77,10 @@ def port_text(report: dict) -> str:
 
 
 def shape_text(layer: dict) -> str:
-    """A layer's shape: 32 → 64, 14×14, pooled."""
+    """A layer's shape: 32 → 64, 14×14, stride 2, pooled."""
+    stride = ", stride 2" if layer.get("stride") == 2 else ""
     pooled = ", pooled" if layer["pool"] == "max2" else ""
-    return f"{layer['c_in']} → {layer['c_out']}, {layer['height']}×{layer['width']}{pooled}"
+    return f"{layer['c_in']} → {layer['c_out']}, {layer['height']}×{layer['width']}{stride}{pooled}"
 
 
 def _images_text(report: dict) -> str:

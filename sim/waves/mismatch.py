@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.layout import rows_per_tile
+from hw.layout import rows_per_tile, tiles
 from hw.program import Program
 from sim.comparison import Difference
 from sim.outcome import BatchResult
@@ -34,7 +34,7 @@ class Finder(Look):
         super().__init__()
         self.word = word
         first = program.plans[0]
-        sizes = [(first.last_tile + 1) * first.c_in]
+        sizes = [tiles(first.height, first.width, program.parameters.pixels) * first.c_in]
         sizes += [plan.out_tiles * plan.c_out for plan in program.plans]
         self._words = sizes[word.tensor]
         self._written = 0
