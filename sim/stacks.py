@@ -7,7 +7,9 @@ convolutions, the stem and the 1,000 classes are left out: the input map takes t
 one plane a channel.
 
 Sources of the shapes: ResNet-18 and ResNet-34, He et al. 2016, table 1, for images of 224 x 224;
-VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary.
+VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary;
+ResNet-20 for images of 32 x 32, He et al. 2016, section 4.2; cnv as in `model.nets`, whose first
+layer takes 8 thermometer levels of 3 colours.
 """
 
 from dataclasses import dataclass
@@ -45,13 +47,18 @@ STACKS = {
     "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4)),
     "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6)),
     "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512))),
+    "resnet20": Stack(32, 16, ((16,) * 6, (32,) * 6, (64,) * 6)),
+    "cnv": Stack(32, 24, ((64,), (128,), (128, 256), (256,))),
 }
 
 
-def stack_network(name: str, tau: int, seed: int) -> Network:
-    """The stack's network: antipodal codebooks of ``2^tau`` kernels, all weights random.
+def stack_network(
+    name: str, tau: int, seed: int, *, antipodal: bool = True, rows: int | None = None
+) -> Network:
+    """The stack's network: codebooks of ``2^tau`` kernels, all weights random.
 
-    tau 9 stands for plain 1-bit kernels. Raises UserError for an unknown name.
+    tau 9 stands for plain 1-bit kernels. ``rows`` cuts the first map, and with it all others, to
+    fewer rows: the same layers with less to do. Raises UserError for an unknown name.
     """
     if name not in STACKS:
         raise UserError(f"--stack {name} is not known; known stacks: {', '.join(STACKS)}")
@@ -60,12 +67,14 @@ def stack_network(name: str, tau: int, seed: int) -> Network:
     pools[-1] = "none"
     network = random_network(
         seed,
-        image=(1, stack.size, stack.size),
+        image=(1, rows or stack.size, stack.size),
         levels=stack.channels,
         channels=tuple(c_out for stage in stack.stages for c_out in stage),
         pools=tuple(pools),
         tau=tau,
+        antipodal=antipodal,
         name=f"{name}-3x3",
     )
-    assert sum(conv.macs for conv in network.convs) == TAPS * stack.kernel_applications
+    whole = TAPS * stack.kernel_applications
+    assert rows or sum(conv.macs for conv in network.convs) == whole
     return network

@@ -1,0 +1,85 @@
+"""Basis lut: each engine is the fastest that a budget of 7-series LUTs allows.
+
+Direct and shared array of the fewest cycles are chosen by estimated LUTs and synthesised; then the
+estimate is corrected by what that said, and the choice made again: two syntheses an array. What
+both then take is never equal to a LUT, so the speed-up is also given at equal LUTs, each engine's
+rate being taken as proportional to its LUTs: over a few percent it nearly is.
+"""
+
+from collections.abc import Iterator
+
+from hw.compiler import compile_network
+from hw.flow.progress import Progress
+from model.bits import TAPS
+from model.errors import UserError
+from sim.speedup.measure import Measured, Measurer, Weights
+from sim.speedup.options import Question
+from sim.speedup.rows import row
+from sim.speedup.search import Candidate, Search
+from sim.speedup.synthesis import Synthesis, synthesise_engine
+
+__all__ = ["equal_luts", "lut_rows"]
+
+CHOICES = 2
+KEPT = "synthesis"
+
+
+def lut_rows(question: Question, measurer: Measurer) -> Iterator[dict]:
+    """A row for each budget. Raises as `Measurer.measure`, and UserError where a budget is too
+    small for any array, or Yosys is missing or fails."""
+    binary, subbit = Weights(TAPS), Weights(question.tau)
+    search = Search(measurer.network(binary))
+    for budget in question.budgets:
+        slow, slow_area = _measure(question, measurer, search, binary, budget)
+        fast, fast_area = _measure(question, measurer, search, subbit, budget)
+        luts = (slow_area.resources.lut, fast_area.resources.lut)
+        ratio = slow.cycles / fast.cycles
+        yield row("lut", slow, fast, budget=budget) | {
+            "lut_binary": luts[0],
+            "lut_subbit": luts[1],
+            "cycle_ratio": round(ratio, 4),
+            "speedup": round(equal_luts(ratio, *luts), 4),
+            "resources": {
+                "binary": vars(slow_area.resources),
+                "subbit": vars(fast_area.resources),
+            },
+            "index_bits_left_out": {
+                "binary": slow_area.index_bits_left_out,
+                "subbit": fast_area.index_bits_left_out,
+            },
+        }
+
+
+def equal_luts(cycle_ratio: float, lut_binary: int, lut_subbit: int) -> float:
+    """Speed-up if both engines had the same LUTs and their rates grew with them."""
+    return cycle_ratio * lut_binary / lut_subbit
+
+
+def _measure(
+    question: Question, measurer: Measurer, search: Search, weights: Weights, budget: int
+) -> tuple[Measured, Synthesis]:
+    """The fastest engine in the budget: simulated, and synthesised."""
+    factor, tried = 1.0, {}
+    for _ in range(CHOICES):
+        chosen = search.best(weights, budget, factor)
+        if chosen is None:
+            raise UserError(
+                f"--luts {budget}: too few for the smallest engine that runs {question.net}"
+            )
+        if chosen.parameters in tried:
+            break
+        network = measurer.network(weights)
+        program = compile_network(network, **chosen.shape)
+        area = synthesise_engine(program, question.out / KEPT, Progress())
+        tried[chosen.parameters] = (chosen, area)
+        factor *= area.resources.lut / chosen.luts
+    chosen, area = _nearest(list(tried.values()), budget)
+    return measurer.measure(weights, **chosen.shape), area
+
+
+def _nearest(tried: list[tuple[Candidate, Synthesis]], budget: int) -> tuple[Candidate, Synthesis]:
+    """The fastest that does keep to the budget, or else the smallest."""
+    fitting = [(c, a) for c, a in tried if a.resources.lut <= budget]
+    if fitting:
+        return min(fitting, key=lambda pair: pair[0].cycles)
+    return min(tried, key=lambda pair: pair[1].resources.lut)
