@@ -68,10 +68,16 @@ def _measure(
             )
         if chosen.parameters in tried:
             break
-        network = measurer.network(weights)
-        program = compile_network(network, **chosen.shape)
+        p = chosen.parameters
+        measurer.console.print(
+            f"{budget:,} LUTs, {weights.text}: {p.array} array {p.pixels} x {p.channels}"
+            f"{f', fill {p.fill}' if p.fill else ''}, {chosen.cycles:,} cycles, estimated at "
+            f"{chosen.luts:,.0f} LUTs"
+        )
+        program = compile_network(measurer.network(weights), **chosen.shape)
         area = synthesise_engine(program, question.out / KEPT, Progress())
-        tried[chosen.parameters] = (chosen, area)
+        measurer.console.print(f"  it takes {area.resources.lut:,} LUTs")
+        tried[p] = (chosen, area)
         factor *= area.resources.lut / chosen.luts
     chosen, area = _nearest(list(tried.values()), budget)
     return measurer.measure(weights, **chosen.shape), area

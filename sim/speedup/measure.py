@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
+from hw.bounds import wanted_lane_slots
 from hw.compiler import compile_network
 from hw.cycles import predict, total_cycles
 from hw.params import ArrayParameters
@@ -147,7 +148,7 @@ class Measurer:
                 cycles=cycles.cycles,
                 useful=cycles.useful,
                 inside=cycles.useful + cycles.stall,
-                lanes=_lanes(plan, whole.parameters.pixels),
+                lanes=_lanes(whole, plan),
                 simulated=rows is None,
             )
             for plan, cycles in zip(whole.plans, predict(whole), strict=False)
@@ -194,9 +195,11 @@ def _text(parameters: ArrayParameters) -> str:
     return f"{p.array} array {p.pixels} x {p.channels}{fill}"
 
 
-def _lanes(plan: LayerPlan, pixels: int) -> float:
+def _lanes(program: Program, plan: LayerPlan) -> float:
     """Share of the lanes, over the layer's tiles, that hold a pixel of its map."""
-    rows = 2 * plan.out_height if plan.pool else plan.height
-    return rows * plan.width / (plan.tiles * pixels)
+    tiles = plan.passes // plan.groups
+    # Over all groups a lane's wanted slots are the layer's input channels.
+    wanted = sum(wanted_lane_slots(program, plan)) / plan.c_in
+    return wanted / (tiles * program.parameters.pixels)
 
 
