@@ -53,12 +53,19 @@ STACKS = {
 
 
 def stack_network(
-    name: str, tau: int, seed: int, *, antipodal: bool = True, rows: int | None = None
+    name: str,
+    tau: int,
+    seed: int,
+    *,
+    antipodal: bool = True,
+    rows: int | None = None,
+    levels: int | None = None,
 ) -> Network:
     """The stack's network: codebooks of ``2^tau`` kernels, all weights random.
 
     tau 9 stands for plain 1-bit kernels. ``rows`` cuts the first map, and with it all others, to
-    fewer rows: the same layers with less to do. Raises UserError for an unknown name.
+    fewer rows: the same layers with less to do; ``levels`` gives it that many planes instead of one
+    a channel. Raises UserError for an unknown name.
     """
     if name not in STACKS:
         raise UserError(f"--stack {name} is not known; known stacks: {', '.join(STACKS)}")
@@ -68,7 +75,7 @@ def stack_network(
     network = random_network(
         seed,
         image=(1, rows or stack.size, stack.size),
-        levels=stack.channels,
+        levels=levels or stack.channels,
         channels=tuple(c_out for stage in stack.stages for c_out in stage),
         pools=tuple(pools),
         tau=tau,
@@ -76,5 +83,5 @@ def stack_network(
         name=f"{name}-3x3",
     )
     whole = TAPS * stack.kernel_applications
-    assert rows or sum(conv.macs for conv in network.convs) == whole
+    assert rows or levels or sum(conv.macs for conv in network.convs) == whole
     return network

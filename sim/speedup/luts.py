@@ -1,26 +1,34 @@
 """Basis lut: each engine is the fastest that a budget of 7-series LUTs allows.
 
-Direct and shared array of the fewest cycles are chosen by estimated LUTs and synthesised; then the
-estimate is corrected by what that said, and the choice made again: two syntheses an array. What
-both then take is never equal to a LUT, so the speed-up is also given at equal LUTs, each engine's
-rate being taken as proportional to its LUTs: over a few percent it nearly is.
+Direct and shared array of the fewest cycles are chosen by estimated LUTs and synthesised; where
+that misses the budget by much, the estimate is corrected by what it said and the choice made again,
+at most three times. What both then take is never equal to a LUT, so the speed-up is given at equal
+LUTs, each engine's rate being taken as proportional to its LUTs (``cycle_ratio`` is as it is).
+
+What takes the stem's place in a stack, a plane a channel of the first map, needs an encoder that no
+network has: the engines are synthesised with one of 16 levels.
 """
 
 from collections.abc import Iterator
 
 from hw.compiler import compile_network
 from hw.flow.progress import Progress
+from hw.params import ArrayParameters
 from model.bits import TAPS
 from model.errors import UserError
 from sim.speedup.measure import Measured, Measurer, Weights
 from sim.speedup.options import Question
 from sim.speedup.rows import row
-from sim.speedup.search import Candidate, Search
+from sim.speedup.search import Candidate, Correction, Search
 from sim.speedup.synthesis import Synthesis, synthesise_engine
+from sim.stacks import STACKS
 
 __all__ = ["equal_luts", "lut_rows"]
 
-CHOICES = 2
+CHOICES = 3
+# Share of a budget from which on no other array is tried.
+CLOSE = 0.96
+LEVELS = 16
 KEPT = "synthesis"
 
 
@@ -59,9 +67,10 @@ def _measure(
     question: Question, measurer: Measurer, search: Search, weights: Weights, budget: int
 ) -> tuple[Measured, Synthesis]:
     """The fastest engine in the budget: simulated, and synthesised."""
-    factor, tried = 1.0, {}
+    tried: dict[ArrayParameters, tuple[Candidate, Synthesis]] = {}
     for _ in range(CHOICES):
-        chosen = search.best(weights, budget, factor)
+        found = [(c.estimated, area.resources.lut) for c, area in tried.values()]
+        chosen = search.best(weights, budget, Correction.of(found))
         if chosen is None:
             raise UserError(
                 f"--luts {budget}: too few for the smallest engine that runs {question.net}"
@@ -74,11 +83,14 @@ def _measure(
             f"{f', fill {p.fill}' if p.fill else ''}, {chosen.cycles:,} cycles, estimated at "
             f"{chosen.luts:,.0f} LUTs"
         )
-        program = compile_network(measurer.network(weights), **chosen.shape)
+        levels = min(LEVELS, STACKS[question.net].channels)
+        network = measurer.network(weights, levels=levels)
+        program = compile_network(network, **chosen.shape)
         area = synthesise_engine(program, question.out / KEPT, Progress())
         measurer.console.print(f"  it takes {area.resources.lut:,} LUTs")
         tried[p] = (chosen, area)
-        factor *= area.resources.lut / chosen.luts
+        if CLOSE * budget <= area.resources.lut <= budget:
+            break
     chosen, area = _nearest(list(tried.values()), budget)
     return measurer.measure(weights, **chosen.shape), area
 

@@ -115,10 +115,10 @@ class Measurer:
         self.console = console
         self._known: dict[tuple, Measured] = {}
 
-    def network(self, weights: Weights, rows: int | None = None) -> Network:
-        """The stack with these weights, whole or cut to ``rows`` rows of its first map."""
+    def network(self, weights: Weights, **other: int | None) -> Network:
+        """The stack with these weights; ``other`` keywords as of `sim.stacks.stack_network`."""
         return stack_network(
-            self.net, weights.tau, self.seed, antipodal=weights.antipodal, rows=rows
+            self.net, weights.tau, self.seed, antipodal=weights.antipodal, **other
         )
 
     def measure(self, weights: Weights, **shape: object) -> Measured:
@@ -161,7 +161,7 @@ class Measurer:
         fewest = 1 << (len(stack.stages) - 1)  # every stage but the last halves them
         rows = max(stack.size // 2, fewest)
         while True:
-            program = compile_network(self.network(weights, rows), **shape)
+            program = compile_network(self.network(weights, rows=rows), **shape)
             if total_cycles(program) <= self.limit or rows // 2 < fewest:
                 return rows, program
             rows //= 2

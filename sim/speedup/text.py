@@ -90,7 +90,7 @@ def _areas(row: dict) -> str:
     left = row["index_bits_left_out"]
     return (
         f"{row['budget']:,} LUTs: {row['lut_binary']:,} binary and {row['lut_subbit']:,} sub-bit "
-        f"(Yosys, whole engine with serial line); {row['cycle_ratio']:.3f}× by cycles, "
+        f"(Yosys, whole engine); {row['cycle_ratio']:.3f}× by cycles, "
         f"{row['speedup']:.3f}× with rates scaled to equal LUTs. Left out of the netlists: all "
         f"index words but the first, {left['binary']:,} and {left['subbit']:,} bits."
     )
