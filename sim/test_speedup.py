@@ -16,10 +16,10 @@ from model.nets import NETS
 from sim.report.files import json_text
 from sim.speedup.__main__ import main
 from sim.speedup.luts import equal_luts
-from sim.speedup.measure import Weights
 from sim.speedup.published import closed_form, published
 from sim.speedup.search import Correction, Search
 from sim.speedup.text import findings
+from sim.speedup.weights import Weights
 from sim.stacks import STACKS, Stack, stack_network
 from sim.synthetic_outcome import predicted_outcome
 from sim.workers.results import Results

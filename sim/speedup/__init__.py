@@ -3,6 +3,7 @@
 =============  ======================================================================
 module         idea
 =============  ======================================================================
+`weights`      plain kernels, or which codebooks
 `published`    the published element in closed form, and the published figures
 `measure`      cycles of a network's layers on an array, from simulation
 `rows`         a binary and a sub-bit measurement side by side: a row of the table

@@ -7,10 +7,11 @@ of C = F x look-ups channels with them, and reads C tables a cycle.
 from collections.abc import Iterator
 
 from model.bits import TAPS
-from sim.speedup.measure import Measurer, Weights
+from sim.speedup.measure import Measurer
 from sim.speedup.options import Question
 from sim.speedup.published import closed_form, published
 from sim.speedup.rows import row
+from sim.speedup.weights import Weights
 
 __all__ = ["dot9_rows"]
 

@@ -16,11 +16,12 @@ from hw.flow.progress import Progress
 from hw.params import ArrayParameters
 from model.bits import TAPS
 from model.errors import UserError
-from sim.speedup.measure import Measured, Measurer, Weights
+from sim.speedup.measure import Measured, Measurer
 from sim.speedup.options import Question
 from sim.speedup.rows import row
 from sim.speedup.search import Candidate, Correction, Search
 from sim.speedup.synthesis import Synthesis, synthesise_engine
+from sim.speedup.weights import Weights
 from sim.stacks import STACKS
 
 __all__ = ["equal_luts", "lut_rows"]

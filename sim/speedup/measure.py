@@ -15,36 +15,17 @@ from hw.compiler import compile_network
 from hw.cycles import predict, total_cycles
 from hw.params import ArrayParameters
 from hw.program import LayerPlan, Program
-from model.bits import TAPS
 from model.errors import CheckError
 from model.format import Network
 from sim.batches import Batch, Job, prepare
 from sim.outcome import Outcome
 from sim.progress import SimulationProgress
+from sim.speedup.weights import Weights
 from sim.stacks import STACKS, stack_network
 from sim.synthetic import random_images
 from sim.workers.spread import run_all
 
-__all__ = ["Layer", "Measured", "Measurer", "Weights"]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A stack's kernels: ``tau`` bits an index (9: plain ones), codebooks ``antipodal`` or not."""
-
-    tau: int
-    antipodal: bool = True
-
-    @property
-    def entries(self) -> int:
-        """Of a response table."""
-        return 1 << (self.tau - self.antipodal)
-
-    @property
-    def text(self) -> str:
-        if self.tau == TAPS:
-            return "plain kernels"
-        return f"{'antipodal' if self.antipodal else 'general'} codebook, tau {self.tau}"
+__all__ = ["Layer", "Measured", "Measurer"]
 
 
 @dataclass(frozen=True)

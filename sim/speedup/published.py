@@ -22,8 +22,9 @@ __all__ = [
 PUBLISHED = {("resnet18", "0.56"): 3.13, ("resnet34", "0.56"): 3.33}
 PUBLISHED_ENTRIES, PUBLISHED_LOOKUPS = 32, 4
 SOURCE = (
-    "Sub-bit Neural Networks (ICCV 2021): one dot9 unit, four look-ups, 32 entries, on an FPGA; "
-    "board, clock and resources were not found"
+    "Wang et al., Sub-bit Neural Networks, ICCV 2021 (arXiv 2110.09195), abstract; on an FPGA whose "
+    "board, clock and resources were not found. The element drawn there has one dot9 unit, 32 "
+    "entries and four look-ups"
 )
 
 #: Input channels, output channels, output positions of a layer.

@@ -20,7 +20,7 @@ from hw.params import ArrayParameters
 from hw.program import Program
 from model.bits import TAPS
 from model.format import Network
-from sim.speedup.measure import Weights
+from sim.speedup.weights import Weights
 from sim.synthetic import random_network
 
 __all__ = ["FAMILY", "Candidate", "Correction", "Search"]
