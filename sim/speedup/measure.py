@@ -98,9 +98,7 @@ class Measurer:
 
     def network(self, weights: Weights, **other: int | None) -> Network:
         """The stack with these weights; ``other`` keywords as of `sim.stacks.stack_network`."""
-        return stack_network(
-            self.net, weights.tau, self.seed, antipodal=weights.antipodal, **other
-        )
+        return stack_network(self.net, weights.tau, self.seed, antipodal=weights.antipodal, **other)
 
     def measure(self, weights: Weights, **shape: object) -> Measured:
         """Measure; ``shape`` are the keywords of `hw.compiler.compile_network`.
@@ -182,5 +180,3 @@ def _lanes(program: Program, plan: LayerPlan) -> float:
     # Over all groups a lane's wanted slots are the layer's input channels.
     wanted = sum(wanted_lane_slots(program, plan)) / plan.c_in
     return wanted / (tiles * program.parameters.pixels)
-
-

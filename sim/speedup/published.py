@@ -22,8 +22,8 @@ __all__ = [
 PUBLISHED = {("resnet18", "0.56"): 3.13, ("resnet34", "0.56"): 3.33}
 PUBLISHED_ENTRIES, PUBLISHED_LOOKUPS = 32, 4
 SOURCE = (
-    "Wang et al., Sub-bit Neural Networks, ICCV 2021 (arXiv 2110.09195), abstract; on an FPGA whose "
-    "board, clock and resources were not found. The element drawn there has one dot9 unit, 32 "
+    "Wang et al., Sub-bit Neural Networks, ICCV 2021 (arXiv 2110.09195), abstract: on an FPGA, "
+    "board, clock and resources not found. The element drawn there has one dot9 unit, 32 "
     "entries and four look-ups"
 )
 

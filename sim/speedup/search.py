@@ -129,9 +129,7 @@ def _fills(array: str, channels: int) -> list[int | None]:
 
 
 @cache
-def _small(
-    array: str, pixels: int, channels: int, fill: int | None, weights: Weights
-) -> Program:
+def _small(array: str, pixels: int, channels: int, fill: int | None, weights: Weights) -> Program:
     """A network of one layer of one pixel on this array: its estimate and its latencies."""
     network = random_network(
         0,

@@ -41,7 +41,6 @@ def _times(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.2f}×"
 
 
-
 def findings(report: dict) -> list[str]:
     """What the rows say beyond their figures, a sentence each."""
     rows = report["rows"]
