@@ -16,7 +16,7 @@ from hw.flow.progress import Progress
 from hw.params import ArrayParameters
 from model.bits import TAPS
 from model.errors import UserError
-from sim.speedup.measure import Measured, Measurer
+from sim.speedup.measure import Measurer, array_text
 from sim.speedup.options import Question
 from sim.speedup.rows import row
 from sim.speedup.search import Candidate, Correction, Search
@@ -39,8 +39,12 @@ def lut_rows(question: Question, measurer: Measurer) -> Iterator[dict]:
     binary, subbit = Weights(TAPS), Weights(question.tau)
     search = Search(measurer.network(binary))
     for budget in question.budgets:
-        slow, slow_area = _measure(question, measurer, search, binary, budget)
-        fast, fast_area = _measure(question, measurer, search, subbit, budget)
+        chosen, slow_area = _choose(question, measurer, search, binary, budget, Correction())
+        slow = measurer.measure(binary, **chosen.shape)
+        # What the estimate says wrong of the lanes, it says wrong of both engines.
+        first = Correction.of([(chosen.estimated, slow_area.resources.lut)])
+        chosen, fast_area = _choose(question, measurer, search, subbit, budget, first)
+        fast = measurer.measure(subbit, **chosen.shape)
         luts = (slow_area.resources.lut, fast_area.resources.lut)
         ratio = slow.cycles / fast.cycles
         yield row("lut", slow, fast, budget=budget) | {
@@ -64,36 +68,36 @@ def equal_luts(cycle_ratio: float, lut_binary: int, lut_subbit: int) -> float:
     return cycle_ratio * lut_binary / lut_subbit
 
 
-def _measure(
-    question: Question, measurer: Measurer, search: Search, weights: Weights, budget: int
-) -> tuple[Measured, Synthesis]:
-    """The fastest engine in the budget: simulated, and synthesised."""
+def _choose(
+    question: Question,
+    measurer: Measurer,
+    search: Search,
+    weights: Weights,
+    budget: int,
+    correct: Correction,
+) -> tuple[Candidate, Synthesis]:
+    """The fastest engine in the budget, synthesised; ``correct`` are first estimates."""
     tried: dict[ArrayParameters, tuple[Candidate, Synthesis]] = {}
     for _ in range(CHOICES):
-        found = [(c.estimated, area.resources.lut) for c, area in tried.values()]
-        chosen = search.best(weights, budget, Correction.of(found))
-        if chosen is None:
-            raise UserError(
-                f"--luts {budget}: too few for the smallest engine that runs {question.net}"
-            )
-        if chosen.parameters in tried:
+        chosen = search.best(weights, budget, correct)
+        if chosen is None or chosen.parameters in tried:
             break
-        p = chosen.parameters
         measurer.console.print(
-            f"{budget:,} LUTs, {weights.text}: {p.array} array {p.pixels} x {p.channels}"
-            f"{f', fill {p.fill}' if p.fill else ''}, {chosen.cycles:,} cycles, estimated at "
-            f"{chosen.luts:,.0f} LUTs"
+            f"{budget:,} LUTs, {weights.text}: {array_text(chosen.parameters)}, "
+            f"{chosen.cycles:,} cycles, estimated at {chosen.luts:,.0f} LUTs"
         )
         levels = min(LEVELS, STACKS[question.net].channels)
         network = measurer.network(weights, levels=levels)
         program = compile_network(network, **chosen.shape)
         area = synthesise_engine(program, question.out / KEPT, Progress())
         measurer.console.print(f"  it takes {area.resources.lut:,} LUTs")
-        tried[p] = (chosen, area)
+        tried[chosen.parameters] = (chosen, area)
         if CLOSE * budget <= area.resources.lut <= budget:
             break
-    chosen, area = _nearest(list(tried.values()), budget)
-    return measurer.measure(weights, **chosen.shape), area
+        correct = Correction.of([(c.estimated, a.resources.lut) for c, a in tried.values()])
+    if not tried:
+        raise UserError(f"--luts {budget}: too few for any engine that runs {question.net}")
+    return _nearest(list(tried.values()), budget)
 
 
 def _nearest(tried: list[tuple[Candidate, Synthesis]], budget: int) -> tuple[Candidate, Synthesis]:

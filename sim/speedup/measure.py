@@ -25,7 +25,7 @@ from sim.stacks import STACKS, stack_network
 from sim.synthetic import random_images
 from sim.workers.spread import run_all
 
-__all__ = ["Layer", "Measured", "Measurer"]
+__all__ = ["Layer", "Measured", "Measurer", "array_text"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Measurer:
         rows, program = None, whole
         if total_cycles(whole) > self.limit:
             rows, program = self._cut(weights, shape)
-        values = self._simulate(program, f"{_text(whole.parameters)}, {weights.text}")
+        values = self._simulate(program, f"{array_text(whole.parameters)}, {weights.text}")
         layers = tuple(
             Layer(
                 name=plan.name,
@@ -168,7 +168,8 @@ class Measurer:
         return outcome.values
 
 
-def _text(parameters: ArrayParameters) -> str:
+def array_text(parameters: ArrayParameters) -> str:
+    """An array in a few words."""
     p = parameters
     fill = f", fill {p.fill}" if p.fill else ""
     return f"{p.array} array {p.pixels} x {p.channels}{fill}"
