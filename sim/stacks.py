@@ -5,7 +5,9 @@ stride of 2 or by pooling, as in the published network. Shortcuts, 1x1 convoluti
 the 1,000 classes are left out: the input map takes the stem's place, one plane a channel.
 
 Sources of the shapes: ResNet-18 and ResNet-34, He et al. 2016, table 1, for images of 224 x 224;
-VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary.
+VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary;
+ResNet-20 for images of 32 x 32, He et al. 2016, section 4.2; cnv as in `model.nets`, whose first
+layer takes 8 thermometer levels of 3 colours.
 """
 
 from dataclasses import dataclass
@@ -59,26 +61,40 @@ STACKS = {
     "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4), True),
     "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6), True),
     "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512)), False),
+    "resnet20": Stack(32, 16, ((16,) * 6, (32,) * 6, (64,) * 6), True),
+    "cnv": Stack(32, 24, ((64,), (128,), (128, 256), (256,)), False),
 }
 
 
-def stack_network(name: str, tau: int, seed: int) -> Network:
-    """The stack's network: antipodal codebooks of ``2^tau`` kernels, all weights random.
+def stack_network(
+    name: str,
+    tau: int,
+    seed: int,
+    *,
+    antipodal: bool = True,
+    rows: int | None = None,
+    levels: int | None = None,
+) -> Network:
+    """The stack's network: codebooks of ``2^tau`` kernels, all weights random.
 
-    tau 9 stands for plain 1-bit kernels. Raises UserError for an unknown name.
+    tau 9 stands for plain 1-bit kernels. ``rows`` cuts the first map, and with it all others, to
+    fewer rows: the same layers with less to do; ``levels`` gives it that many planes instead of one
+    a channel. Raises UserError for an unknown name.
     """
     if name not in STACKS:
         raise UserError(f"--stack {name} is not known; known stacks: {', '.join(STACKS)}")
     stack = STACKS[name]
     network = random_network(
         seed,
-        image=(1, stack.size, stack.size),
-        levels=stack.channels,
+        image=(1, rows or stack.size, stack.size),
+        levels=levels or stack.channels,
         channels=tuple(c_out for stage in stack.stages for c_out in stage),
         pools=stack.pools,
         strides=stack.strides,
         tau=tau,
+        antipodal=antipodal,
         name=f"{name}-3x3",
     )
-    assert sum(conv.macs for conv in network.convs) == TAPS * stack.kernel_applications
+    whole = TAPS * stack.kernel_applications
+    assert rows or levels or sum(conv.macs for conv in network.convs) == whole
     return network
