@@ -29,7 +29,7 @@ class Stack:
     size: int
     channels: int
     stages: tuple[tuple[int, ...], ...]
-    strided: bool
+    strided: bool = False
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -60,9 +60,9 @@ class Stack:
 STACKS = {
     "resnet18": Stack(56, 64, ((64,) * 4, (128,) * 4, (256,) * 4, (512,) * 4), True),
     "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6), True),
-    "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512)), False),
+    "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512))),
     "resnet20": Stack(32, 16, ((16,) * 6, (32,) * 6, (64,) * 6), True),
-    "cnv": Stack(32, 24, ((64,), (128,), (128, 256), (256,)), False),
+    "cnv": Stack(32, 24, ((64,), (128,), (128, 256), (256,))),
 }
 
 
