@@ -40,19 +40,8 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "last_rows": geometry.row_lanes(plan.last_row),
         "first_columns": geometry.first_column,
         "last_columns": geometry.last_column,
-        "single_row": int(plan.height == 1),
-        "single_column": int(plan.width == 1),
-        # What a masked tap is short of, per class of border pixel: see hw/array/border.py.
-        "row_excess": (6 if plan.height == 1 else 3) * plan.c_in,
-        "column_excess": (6 if plan.width == 1 else 3) * plan.c_in,
-        "corner_excess": _corner_taps(plan) * plan.c_in,
+        "last_row": plan.last_row,
     }
-
-
-def _corner_taps(plan: LayerPlan) -> int:
-    rows = 1 if plan.height == 1 else 2
-    columns = 1 if plan.width == 1 else 2
-    return 9 - rows * columns
 
 
 def descriptor_rows(program: Program) -> list[dict[str, int]]:
