@@ -3,10 +3,13 @@
 ::
 
     cycle      0              1                       2
-    terms      at the input   registered              added, registered
+    tag        at the input
+    terms                     at the input            added, registered
     address    (read)         partial sum arrives     written back
     sums                                              valid
 
+A channel's first group starts from ``starts`` instead of a partial sum: from minus the lane's
+threshold (`hw.starts`), so that the sign of the last group's sum says whether it is reached.
 The same output channel must not come again within three cycles; the schedule sees to that.
 """
 
@@ -19,26 +22,26 @@ __all__ = ["Accumulator"]
 
 
 class Accumulator(wiring.Component):
-    """See the module; latency 2 cycles.
+    """See the module; latency 2 cycles from the tag, 1 from the terms.
 
     Parameters
     ----------
-    pixels : lanes. term_bits, correction_bits : widths of what is added.
-    sum_bits : width of a sum (unsigned; it never gets negative).
+    pixels : lanes. term_bits, sum_bits : widths of what is added and of a sum.
     depth : output channels that partial sums are kept for; 0 where no layer has two groups.
 
     Members
     -------
-    valid, channel, first, last : In, of the terms: first and last group of the channel.
-    terms : In, [P] unsigned; corrections : In, [P] signed.
-    sums : Out, [P] unsigned(sum_bits), 2 cycles later.
+    valid, channel, first, last : In, tag of the terms that come one cycle later: their output
+        channel, and whether this is its first and its last group.
+    terms : In, [P] unsigned; starts : In, [P] modulo 2^sum_bits, with the terms.
+    sums : Out, [P] signed(sum_bits), one cycle after the terms; modulo 2^sum_bits before the
+        last group.
+    bits : Out(P), with the sums: which of them are not negative.
     """
 
     latency = 2
 
-    def __init__(
-        self, pixels: int, *, term_bits: int, correction_bits: int, sum_bits: int, depth: int
-    ):
+    def __init__(self, pixels: int, *, term_bits: int, sum_bits: int, depth: int):
         self.pixels = pixels
         self.sum_bits = sum_bits
         self.depth = depth
@@ -49,39 +52,41 @@ class Accumulator(wiring.Component):
                 "first": In(1),
                 "last": In(1),
                 "terms": In(data.ArrayLayout(term_bits, pixels)),
-                "corrections": In(data.ArrayLayout(signed(correction_bits), pixels)),
-                "sums": Out(data.ArrayLayout(sum_bits, pixels)),
+                "starts": In(data.ArrayLayout(sum_bits, pixels)),
+                "sums": Out(data.ArrayLayout(signed(sum_bits), pixels)),
+                "bits": Out(pixels),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         bits, lanes = self.sum_bits, range(self.pixels)
-        totals = Signal(data.ArrayLayout(bits, self.pixels))
-        first = Signal()
-        m.d.sync += first.eq(self.first)
-        m.d.sync += [totals[n].eq(self.terms[n] + self.corrections[n]) for n in lanes]
+        m.d.comb += self.bits.eq(Cat(~self.sums[n][-1] for n in lanes))
         if self.depth == 0:
-            m.d.sync += self.sums.eq(totals)
+            m.d.sync += [self.sums[n].eq(self.terms[n] + self.starts[n]) for n in lanes]
             return m
 
-        memory = Memory(shape=bits * self.pixels, depth=self.depth, init=[])
+        # Shallow, but wide: as LUTRAM, it would take more LUTs than the additions.
+        memory = Memory(
+            shape=bits * self.pixels, depth=self.depth, init=[], attrs={"ram_style": "block"}
+        )
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
-        write_now, write_next = Signal(), Signal()
+        first, write_next = Signal(), Signal()
         channel = Signal.like(self.channel)
         m.d.comb += [
             read.addr.eq(self.channel),
             write.data.eq(Cat(self.sums[n] for n in lanes)),
-            write.en.eq(write_now),
         ]
         m.d.sync += [
+            first.eq(self.first),
             write_next.eq(self.valid & ~self.last),
-            write_now.eq(write_next),
+            write.en.eq(write_next),
             channel.eq(self.channel),
             write.addr.eq(channel),
         ]
+        # In one LUT a bit: the terms must be the carry chain's plain operand, written first.
         for n in lanes:
-            partial = Mux(first, 0, read.data.word_select(n, bits))
-            m.d.sync += self.sums[n].eq(totals[n] + partial)
+            before = Mux(first, self.starts[n], read.data.word_select(n, bits))
+            m.d.sync += self.sums[n].eq(self.terms[n] + before)
         return m

@@ -3,29 +3,21 @@
 Everything that the engine cannot do is refused here, before any long work, in one line that
 names the layer, the limit and what would fit.
 
-Thresholds. The engine sums XNOR popcounts; for a pixel of whose nine taps ``m`` are masked, over
-``c_in`` channels, the popcount S of the taps inside the map gives the convolution's sum as
-``2 * S - (9 - m) * c_in``. With ``Q = threshold + 9 * c_in`` the comparison ``sum >= threshold``
-is ``S + floor((m * c_in + Q % 2) / 2) >= ceil(Q / 2)`` in whole numbers (m * c_in and Q may be
-odd). The memory holds ceil(Q / 2) and Q % 2; the border unit adds the left side's second term.
-Where an antipodal codebook's sign makes the array count too much for each negated kernel
-(`hw.array.interface.negated_offset`), that constant is added to the threshold.
+Thresholds become the values that sums start from, one for each place in a map: see `hw.starts`.
 """
 
 from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
-from amaranth.utils import bits_for
 
 from hw.array import array_timing
-from hw.array.border import BorderCorrection
-from hw.array.interface import negated_offset
 from hw.geometry import Geometry
 from hw.layout import rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
 from hw.schedule import Timing
+from hw.starts import start_bits, start_values
 from model import bits
 from model.errors import UserError
 from model.format import Conv, Network
@@ -69,13 +61,14 @@ def compile_network(
         for width, stride in sorted({(conv.width, conv.stride) for conv in network.convs})
     )
     plans = _plans(network, parameters, timing, geometries)
-    images = _images(network, parameters)
-    needed = _needed(network, plans, images, parameters)
+    needed = _needed(network, plans, parameters)
     if port is not None:
         needed = replace(needed, index_words=0)
     if sizes is not None:
         _check_sizes(needed, sizes)
-    return Program(network, parameters, timing, sizes or needed, geometries, plans, images, port)
+    sizes = sizes or needed
+    images = _images(network, parameters, sizes.sum_bits)
+    return Program(network, parameters, timing, sizes, geometries, plans, images, port)
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -132,7 +125,6 @@ def _timing(parameters: ArrayParameters) -> Timing:
     step = parameters.fill or parameters.channels
     return Timing(
         array=array_timing(parameters),
-        border=BorderCorrection.latency_of(parameters.channels),
         steps=parameters.steps or 1,
         step_channels=step,
         entries=parameters.entries if parameters.fill else 0,
@@ -209,7 +201,7 @@ def _place_maps(network: Network, pixels: int) -> list[int]:
     return [depth - n if place % 2 else 0 for place, n in enumerate(words)] + [0]
 
 
-def _images(network: Network, parameters: ArrayParameters) -> MemoryImages:
+def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> MemoryImages:
     head = network.head
     size = head.height * head.width
     weight = head.weight.astype(np.int64)
@@ -221,7 +213,9 @@ def _images(network: Network, parameters: ArrayParameters) -> MemoryImages:
     offsets = head.bias.astype(np.int64) - size * weight.sum(axis=1)
     return MemoryImages(
         indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
-        thresholds=tuple(w for conv in network.convs for w in _thresholds(conv, parameters)),
+        thresholds=tuple(
+            w for conv in network.convs for w in _thresholds(conv, parameters, sum_bits)
+        ),
         codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
         head=tuple(words),
         head_offsets=tuple(int(offset) for offset in offsets),
@@ -260,28 +254,23 @@ def _codewords(conv: Conv, parameters: ArrayParameters) -> list[int]:
     return codewords + [0] * (parameters.entries - count)
 
 
-def _thresholds(conv: Conv, parameters: ArrayParameters) -> list[int]:
-    """Threshold words: flip, odd bit, threshold, from the lowest bit up."""
-    doubled = conv.thresholds.astype(np.int64) + bits.TAPS * conv.c_in
-    limits = (doubled + 1) // 2
-    if parameters.antipodal:
-        negated = (conv.indices >= len(conv.codebook) // 2).sum(axis=1)
-        limits = limits + negated_offset(parameters) * negated
-    return [
-        int(flip) | int(odd) << 1 | int(limit) << 2
-        for flip, odd, limit in zip(conv.flips, doubled % 2, limits, strict=True)
-    ]
+def _thresholds(conv: Conv, parameters: ArrayParameters, sum_bits: int) -> list[int]:
+    """Threshold words: flip, and the starts of the places, from the lowest bit up."""
+    mask = (1 << sum_bits) - 1
+    words = []
+    for flip, starts in zip(conv.flips, start_values(conv, parameters).tolist(), strict=True):
+        places = ((start & mask) << sum_bits * place for place, start in enumerate(starts))
+        words.append(int(flip) | sum(places) << 1)
+    return words
 
 
 def _needed(
     network: Network,
     plans: tuple[LayerPlan, ...],
-    images: MemoryImages,
     parameters: ArrayParameters,
 ) -> Sizes:
     pixels = parameters.pixels
     first = plans[0]
-    widest = max(plan.c_in for plan in plans)
     return Sizes(
         activation_words=max(
             (
@@ -291,13 +280,13 @@ def _needed(
             default=0,
         ),
         input_words=_bank_words(first.c_in, first.height, first.width, pixels),
-        index_words=len(images.indices),
-        threshold_words=len(images.thresholds),
-        codewords=len(images.codebooks),
-        head_words=len(images.head),
+        index_words=sum(plan.groups * plan.c_out for plan in plans),
+        threshold_words=sum(plan.c_out for plan in plans),
+        codewords=len(plans) * parameters.entries,
+        head_words=network.head.channels,
         partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
         pool_words=max((p.c_out for p in plans if p.pool), default=0),
-        sum_bits=bits_for((bits.TAPS + negated_offset(parameters)) * widest + 1),
+        sum_bits=start_bits(max(plan.c_in for plan in plans)),
     )
 
 

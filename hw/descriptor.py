@@ -47,20 +47,9 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "last_rows": outputs.row_lanes(plan.last_row) if below else 0,
         "first_columns": outputs.first_column,
         "last_columns": outputs.last_column if right else 0,
-        "single_row": int(plan.height == 1),
-        "single_column": int(plan.width == 1),
-        # What a masked tap is short of, per class of border pixel: see hw/array/border.py.
-        "row_excess": (6 if plan.height == 1 else 3) * plan.c_in,
-        "column_excess": (6 if plan.width == 1 else 3) * plan.c_in,
-        "corner_excess": _corner_taps(plan) * plan.c_in,
+        "last_row": plan.last_row,
         **({"resident": int(resident(program, plan))} if port else {}),
     }
-
-
-def _corner_taps(plan: LayerPlan) -> int:
-    rows = 1 if plan.height == 1 else 2
-    columns = 1 if plan.width == 1 else 2
-    return 9 - rows * columns
 
 
 def descriptor_rows(program: Program) -> list[dict[str, int]]:

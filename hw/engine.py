@@ -3,8 +3,8 @@
 ::
 
     i -> window side -----> sum side -----> word side ----+--> head -> o
-         encoder, line      index memory,   accumulator,  |
-         buffer, memories   array, border   threshold,    |
+         encoder, line      index memory,   thresholds,   |
+         buffer, memories   array           accumulator,  |
             ^                               pooling       |
             '---------------------------------------------'
 
@@ -76,9 +76,7 @@ class Engine(wiring.Component):
         )
         m.submodules.window_side = windows = WindowSide(program)
         m.submodules.sum_side = sums = SumSide(program)
-        m.submodules.word_side = words = WordSide(
-            program, sums.sums.shape(), sums.corrections.shape()
-        )
+        m.submodules.word_side = words = WordSide(program, sums.sums.shape())
         outer.submodules.head = head = self._head()
         for part in (issuer, windows, sums, words):
             m.d.comb += [
@@ -105,9 +103,8 @@ class Engine(wiring.Component):
             windows.first_layer.eq(sequencer.layer == 0),
             sums.tag.eq(issuer.tag),
             index,
-            words.tag.eq(delay(m, issuer.tag, timing.sum_stage, "tag_sum")),
+            words.tag.eq(delay(m, issuer.tag, timing.sum_stage - 1, "tag_sum")),
             words.sums.eq(sums.sums),
-            words.corrections.eq(sums.corrections),
             words.thresholds.eq(sums.thresholds),
             windows.write_valid.eq(words.valid & ~last_layer),
             windows.write_bank.eq(words.bank),

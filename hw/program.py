@@ -8,9 +8,15 @@ from hw.geometry import Geometry
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
+from hw.starts import PLACES
 from model.format import Network
 
-__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes"]
+__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "threshold_bits"]
+
+
+def threshold_bits(sum_bits: int) -> int:
+    """Bits of a word of the threshold memory: flip, and a start for every place in a map."""
+    return 1 + PLACES * sum_bits
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class MemoryImages:
     """Contents of the engine's read-only memories, one int a word.
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
-    ``thresholds``: flip, odd bit, threshold from the lowest bit up, see `hw.compiler`.
+    ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
     """
@@ -151,6 +157,14 @@ class Program:
     @property
     def classes(self) -> int:
         return self.network.head.classes
+
+    @property
+    def last_rows(self) -> tuple[frozenset[int], ...]:
+        """For each geometry, the rows of a tile that are the last one of some layer's map."""
+        return tuple(
+            frozenset(plan.last_row for plan in self.plans if plan.geometry == number)
+            for number in range(len(self.geometries))
+        )
 
     @property
     def head_bits(self) -> int:

@@ -17,12 +17,11 @@ Stages of an index word, counted from the cycle in which its address is presente
 stage      what is valid
 =========  =====================================================================
 1          index word at the array
-sum        the array's sums, and the border correction
-sum + 1    their total, registered; partial sums read for it
-sum + 2    the accumulated sum: written back, or compared with the threshold
-sum + 3    one bit a lane
-sum + 4    pooled lanes in their place
-sum + 5    the output word: to activation memory, head and probe
+sum - 1    the output channel's thresholds; partial sums are read
+sum        the array's sums, and what each lane adds them to
+sum + 1    the accumulated sum: written back, or its sign taken as the lane's bit
+sum + 2    pooled lanes in their place
+sum + 3    the output word: to activation memory, head and probe
 =========  =====================================================================
 """
 
@@ -56,14 +55,12 @@ class LayerCycles:
 class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
-    ``array`` are the array's own latencies, ``border`` the border correction's, from the
-    kernels on. ``step_channels`` channels are loaded together, each with ``reads`` reads, and a
-    step takes ``entries`` cycles at least, the walk of a table; ``steps`` of them make a group.
-    ``codebook`` codewords are loaded when a layer starts.
+    ``array`` are the array's own latencies. ``step_channels`` channels are loaded together, each
+    with ``reads`` reads, and a step takes ``entries`` cycles at least, the walk of a table;
+    ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
     """
 
     array: ArrayTiming
-    border: int
     steps: int
     step_channels: int
     entries: int
@@ -86,13 +83,13 @@ class Timing:
 
     @property
     def sum_stage(self) -> int:
-        """Stage at which the sums and their correction meet: the later of the two."""
-        return 1 + max(self.array.latency, self.array.kernel_latency + self.border)
+        """Stage of the array's sums: the index word reaches the array in stage 1."""
+        return 1 + self.array.latency
 
     @property
     def write_stage(self) -> int:
         """Stage of an output word."""
-        return self.sum_stage + 5
+        return self.sum_stage + 3
 
     @property
     def drain(self) -> int:

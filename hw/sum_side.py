@@ -1,28 +1,25 @@
-"""The middle: index words in sequence, codebook, array and border correction, to exact sums.
+"""The middle: index words in sequence, codebook and array, to sums; and the thresholds beside them.
 
 ::
 
-    index memory ---> array ------------> sums ----------.
-    codebooks ------>   |                                +-> same cycle, for the accumulator
-                        '--> kernels --> border corr. ---'
-    threshold memory -------> odd bit -------'  '-------> thresholds
+    index memory ---> array -------------------> sums
+    codebooks ------>   |
+    threshold memory -------------> thresholds
 
-What comes out belongs together: sums, corrections and thresholds of one output channel leave in
-one cycle, ``timing.sum_stage`` cycles after its tag came in.
+The thresholds of an output channel leave one cycle before its sums.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.array import BorderCorrection, make_array
-from hw.array.border import correction_bits
+from hw.array import make_array
 from hw.array.interface import array_members
 from hw.descriptor import descriptor_layout
 from hw.issuer import tag_layout
 from hw.params import KERNEL_BITS
 from hw.pipeline import delay
-from hw.program import Program
+from hw.program import Program, threshold_bits
 from hw.rom import rom
 
 __all__ = ["SumSide"]
@@ -37,8 +34,8 @@ class SumSide(wiring.Component):
     tag, index_address : In, from the issuer: stage 0. With an index port, ``index_word`` in place
         of the address: In, a cycle later than the tag.
     load : In, windows for the array.
-    sums, corrections : Out, [P] numbers; thresholds : Out, the word of `hw.compiler`; at
-        ``sum_stage``.
+    thresholds : Out, the word of `hw.compiler`, one stage before ``sum_stage``.
+    sums : Out, [P] numbers, at ``sum_stage``.
     """
 
     def __init__(self, program: Program):
@@ -46,11 +43,9 @@ class SumSide(wiring.Component):
         parameters = program.parameters
         layout = descriptor_layout(program)
         members = array_members(parameters)
-        self._excess_bits = layout["corner_excess"].width
         index = {"index_address": In(range(max(program.sizes.index_words, 2)))}
         if program.index_port:
             index = {"index_word": In(parameters.index_bits)}
-        correction = signed(correction_bits(parameters.channels, self._excess_bits))
         super().__init__(
             {
                 "start": In(1),
@@ -59,8 +54,7 @@ class SumSide(wiring.Component):
                 **index,
                 "load": members["load"],
                 "sums": members["sums"],
-                "corrections": Out(data.ArrayLayout(correction, parameters.pixels)),
-                "thresholds": Out(program.sizes.sum_bits + 2),
+                "thresholds": Out(threshold_bits(program.sizes.sum_bits)),
             }
         )
 
@@ -86,8 +80,8 @@ class SumSide(wiring.Component):
         if parameters.has_codebook:
             self._load_codebook(m, array)
 
-        kernels_at = 1 + timing.array.kernel_latency
-        tag = delay(m, tag_at_array, timing.array.kernel_latency - 1, "tag_thresholds")
+        # Their memory takes a cycle.
+        tag = delay(m, self.tag, timing.sum_stage - 2, "tag_thresholds")
         thresholds = rom(
             m,
             "threshold_words",
@@ -95,17 +89,7 @@ class SumSide(wiring.Component):
             images.thresholds,
             d.threshold_base + tag.channel,
         )
-        border = self._correct_border(m, array, delay(m, tag, 1, "tag_border"), thresholds)
-        late = timing.sum_stage - kernels_at
-        m.d.comb += [
-            self.sums.eq(
-                delay(m, array.sums, timing.sum_stage - 1 - timing.array.latency, "late_sums")
-            ),
-            self.corrections.eq(
-                delay(m, border.correction, late - timing.border, "late_corrections")
-            ),
-            self.thresholds.eq(delay(m, thresholds, late, "late_thresholds")),
-        ]
+        m.d.comb += [self.sums.eq(array.sums), self.thresholds.eq(thresholds)]
         return m
 
     def _load_masked(self, m: Module, load) -> None:
@@ -120,28 +104,6 @@ class SumSide(wiring.Component):
             load.windows.eq(Mux(self.load.null, 0, self.load.windows)),
             load.null.eq(0),
         ]
-
-    def _correct_border(self, m: Module, array, tag, thresholds) -> BorderCorrection:
-        """The border correction, fed with the kernels and the lanes' places in the map."""
-        parameters, d = self.program.parameters, self.descriptor
-        m.submodules.border = border = BorderCorrection(
-            parameters.pixels, parameters.channels, e_bits=self._excess_bits
-        )
-        m.d.comb += [
-            border.kernels.eq(array.kernels),
-            border.last.eq(tag.last_group),
-            border.q.eq(thresholds[1]),
-            border.row_first.eq(Mux(tag.top, d.first_rows, 0)),
-            border.row_last.eq(Mux(tag.bottom & ~d.single_row, d.last_rows, 0)),
-            border.col_first.eq(d.first_columns),
-            border.col_last.eq(Mux(d.single_column, 0, d.last_columns)),
-            border.single_row.eq(d.single_row),
-            border.single_column.eq(d.single_column),
-            border.e_row.eq(d.row_excess),
-            border.e_col.eq(d.column_excess),
-            border.e_corner.eq(d.corner_excess),
-        ]
-        return border
 
     def _load_codebook(self, m: Module, array) -> None:
         """Copies the layer's codewords into the array, one a cycle, from the start strobe on."""

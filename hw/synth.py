@@ -1,92 +1,69 @@
-"""Synthesises single units and lists what they take: ``python -m hw.synth --unit NAME|all``."""
+"""Synthesises single units and lists what they take: ``python -m hw.synth --unit NAME|all``.
+
+Writes OUT/FAMILY.json and compares with the records in ``hw/synth_history.jsonl``, to which
+``--record`` adds. ``--fmax`` places and routes as well (ECP5-85F, speed grade 6, without pins).
+"""
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.back import rtlil
-from amaranth.lib import wiring
-
-from hw.array import BorderCorrection, make_array
-from hw.array.codebook import IndexDecoder
+from hw.flow import synth_history
 from hw.flow.mapping import mapping
+from hw.flow.progress import Stage
 from hw.flow.resources import FAMILIES, Resources, count_cells
-from hw.flow.tools import YOSYS, find_tool
-from hw.params import ArrayParameters
-from model.errors import UserError, run_command
+from hw.flow.tools import NEXTPNR_ECP5, YOSYS, find_tool, run_tool
+from hw.units import UNITS
+from model.errors import CheckError, UserError, run_command
+from model.files import git_commit, write_text
 
-__all__ = ["UNITS", "Unit", "main", "synthesise"]
+__all__ = ["main", "synthesise"]
 
-
-@dataclass(frozen=True)
-class Unit:
-    """How to make a unit from the options of the command line, and what it computes a cycle."""
-
-    make: Callable[[argparse.Namespace], wiring.Component]
-    parameters: tuple[str, ...]
-    applies_kernels: bool = False
+PART = ("--85k", "--package", "CABGA381", "--speed", "6")
+ROUTE = (*PART, "--out-of-context", "--freq", "100", "--seed", "1", "--timing-allow-fail")
 
 
-def _shape(kind: str, options: argparse.Namespace) -> ArrayParameters:
-    fill = options.fill if kind == "shared" else 0
-    antipodal = not options.general and options.tau != 9
-    return ArrayParameters(kind, options.pixels, options.channels, options.tau, antipodal, fill)
+def synthesise(text: str, top: str, family: str, *, fmax: bool = False) -> tuple[Resources, float]:
+    """Resources of module ``top`` of RTLIL, without I/O buffers; with ``fmax`` its clock in MHz.
 
-
-_ARRAY = ("pixels", "channels", "tau", "general")
-
-#: The units that can be synthesised on their own; a new unit is one more line.
-UNITS = {
-    "direct_array": Unit(lambda o: make_array(_shape("direct", o)), _ARRAY, True),
-    "shared_array": Unit(lambda o: make_array(_shape("shared", o)), (*_ARRAY, "fill"), True),
-    "index_decoder": Unit(
-        lambda o: IndexDecoder(_shape("direct", o)), ("channels", "tau", "general")
-    ),
-    "border_correction": Unit(
-        lambda o: BorderCorrection(o.pixels, o.channels, o.e_bits),
-        ("pixels", "channels", "e_bits"),
-    ),
-}
-
-
-def synthesise(unit: wiring.Component, family: str) -> Resources:
-    """Resources of a unit, synthesised alone for a family, without I/O buffers.
-
-    Raises UserError when Yosys is missing or fails.
+    The clock is 0 where it is not asked for. Raises UserError when a tool is missing, CheckError
+    when one fails.
     """
-    command = find_tool(YOSYS)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "unit.il").write_text(rtlil.convert(unit))
-        commands = mapping(family, "top", ports=False)
+    with tempfile.TemporaryDirectory() as name:
+        folder, stage = Path(name), Stage(top)
+        (folder / "unit.il").write_text(text)
+        commands = mapping(family, top, ports=False)
         script = f"read_rtlil unit.il; {commands}; tee -q -o stat.json stat -json"
-        done = subprocess.run(
-            [*command, "-q", "-p", script], cwd=folder, capture_output=True, text=True
-        )
-        if done.returncode:
-            reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
-            raise UserError(f"Yosys failed: {reason}")
-        return count_cells(json.loads((Path(folder) / "stat.json").read_text()), family)
+        if fmax:
+            script += "; write_json unit.json"
+        run_tool(YOSYS, ["-q", "-p", script], folder, folder / "yosys.log", stage)
+        resources = count_cells(json.loads((folder / "stat.json").read_text()), family)
+        if not fmax:
+            return resources, 0
+        arguments = ["--quiet", *ROUTE, "--json", "unit.json", "--report", "timing.json"]
+        run_tool(NEXTPNR_ECP5, arguments, folder, folder / "nextpnr.log", stage)
+        clocks = json.loads((folder / "timing.json").read_text())["fmax"]
+        if not clocks:
+            raise CheckError(f"{top} has no path between two registers: no clock to measure")
+        return resources, min(figures["achieved"] for figures in clocks.values())
 
 
 def _report(name: str, options: argparse.Namespace) -> dict:
     unit = UNITS[name]
+    started = time.monotonic()
     try:
-        component = unit.make(options)
+        text, top = unit.make(options)
     except ValueError as error:
         raise UserError(str(error)) from None
-    started = time.monotonic()
-    resources = synthesise(component, options.family)
+    resources, clock = synthesise(text, top, options.family, fmax=options.fmax)
     applications = options.pixels * options.channels if unit.applies_kernels else None
     return {
         "unit": name,
         "parameters": {key: getattr(options, key) for key in unit.parameters},
         **vars(resources),
-        "fmax_mhz": None,
+        "fmax_mhz": round(clock, 1) if options.fmax else None,
         "kernel_applications": applications,
         "lut_per_kernel_application": applications and round(resources.lut / applications, 2),
         "seconds": round(time.monotonic() - started, 1),
@@ -99,10 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--family", choices=FAMILIES, default="xc7")
     parser.add_argument("--pixels", type=int, default=32, help="lanes")
     parser.add_argument("--channels", type=int, default=16, help="input channels a cycle")
-    parser.add_argument("--tau", type=int, default=5, help="bits of an index")
+    parser.add_argument("--tau", type=int, default=5, help="bits of an index (arrays)")
     parser.add_argument("--general", action="store_true", help="codebooks that are not antipodal")
     parser.add_argument("--fill", type=int, default=4, help="dot9 units a lane (shared array)")
-    parser.add_argument("--e-bits", type=int, default=12, help="bits of masked taps x c_in")
+    parser.add_argument("--fmax", action="store_true", help="place and route, too (ecp5)")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with this one's records")
+    parser.add_argument("--record", action="store_true", help="add to hw/synth_history.jsonl")
     parser.add_argument("--out", type=Path, default=Path("build/synth"), help="folder")
     return parser
 
@@ -110,23 +89,34 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Synthesises the units asked for, prints a table and writes OUT/FAMILY.json."""
     options = _parser().parse_args(arguments)
+    if options.fmax and options.family != "ecp5":
+        raise UserError("--fmax needs --family ecp5: only there is a router at hand")
     find_tool(YOSYS)  # or say what is missing before any work
+    history = synth_history.read_history(synth_history.HISTORY)
+    if options.against and not any(r["commit"].startswith(options.against) for r in history):
+        raise UserError(f"--against {options.against}: no record of this commit")
     names = list(UNITS) if options.unit == "all" else [options.unit]
-    columns = ("lut", "lutram", "ff", "bram", "dsp", "lut_per_kernel_application", "seconds")
+    columns = ("lut", "lutram", "ff", "bram", "dsp", "fmax_mhz", "lut_per_kernel_application")
     heads = (name.replace("_per_kernel_application", "/k.a.") for name in columns)
-    print(f"{'unit':20}", *(f"{head:>9}" for head in heads))
-    rows = []
+    print(f"{'unit':25}", *(f"{head:>8}" for head in heads), f"{'lut before':>11}")
+    rows, records = [], []
     for name in names:
-        print(f"{name:20}", end=" ", flush=True)
+        print(f"{name:25}", end=" ", flush=True)
         row = _report(name, options)
-        print(*(f"{'-' if row[key] is None else row[key]:>9}" for key in columns), flush=True)
+        record = {"commit": git_commit() or "unknown", "family": options.family, **row}
+        past = synth_history.earlier(history, record, options.against)
+        cells = ["-" if row[key] is None else row[key] for key in columns]
+        print(*(f"{cell:>8}" for cell in cells), f"{past['lut'] if past else '-':>11}", flush=True)
         rows.append(row)
+        records.append(record)
+    path = options.out / f"{options.family}.json"
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / f"{options.family}.json"
-        path.write_text(json.dumps(rows, indent=2) + "\n")
+        write_text(path, json.dumps(rows, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write to {options.out}: {error.strerror}") from None
+    if options.record:
+        synth_history.append(synth_history.HISTORY, records)
     print(path)
 
 

@@ -1,10 +1,11 @@
-"""The way from sums to words: accumulate, compare, pool, flip, and say where each word belongs.
+"""The way from sums to words: accumulate, pool, flip, and say where each word belongs.
 
 ::
 
-    sums, corrections -> accumulator -> threshold -> pool -> flip -> word
-                             ^              ^          ^              |
-                        tag, delayed stage by stage ---'       write-back: bank, address, tile
+    thresholds -> starts -.
+    sums -----------------+-> accumulator -> sign bits -> pool -> flip -> word
+                                  ^                        ^              |
+                             tag, delayed stage by stage --'       write-back: bank, address, tile
 """
 
 from amaranth.hdl import Module
@@ -17,32 +18,32 @@ from hw.descriptor import descriptor_layout
 from hw.issuer import tag_layout
 from hw.pipeline import delay
 from hw.pool import Pool
-from hw.program import Program
-from hw.threshold import Threshold
+from hw.program import Program, threshold_bits
+from hw.starts import Starts
 from hw.writeback import WriteBack
 
 __all__ = ["WordSide"]
 
 
 class WordSide(wiring.Component):
-    """See the module; latency 5 cycles.
+    """See the module; latency 4 cycles from the tag.
 
     Parameters
     ----------
     program : the engine's.
-    sums, corrections : shapes of the inputs of these names.
+    sums : shape of the input of this name.
 
     Members
     -------
     start, descriptor : In, of the layer.
-    tag : In, with the sums; thresholds : In, flip, odd bit, limit from the lowest bit up.
+    tag, thresholds : In, the latter a word of `hw.compiler`; sums : In, theirs, a cycle later.
     valid, word, channel : Out, a complete output word and its channel.
     bank, address, tile : Out, where it goes in the activation memory and which tile it is.
     """
 
-    latency = Accumulator.latency + Threshold.latency + Pool.latency
+    latency = Accumulator.latency + Pool.latency
 
-    def __init__(self, program: Program, sums, corrections):
+    def __init__(self, program: Program, sums):
         self.program = program
         layout = descriptor_layout(program)
         tag = tag_layout(layout)
@@ -53,8 +54,7 @@ class WordSide(wiring.Component):
                 "descriptor": In(layout),
                 "tag": In(tag),
                 "sums": In(sums),
-                "corrections": In(corrections),
-                "thresholds": In(program.sizes.sum_bits + 2),
+                "thresholds": In(threshold_bits(program.sizes.sum_bits)),
                 "valid": Out(1),
                 "word": Out(program.parameters.pixels),
                 "channel": Out(tag["channel"].shape),
@@ -71,11 +71,15 @@ class WordSide(wiring.Component):
         m.submodules.accumulator = accumulator = Accumulator(
             pixels,
             term_bits=len(self.sums[0]),
-            correction_bits=len(self.corrections[0]),
             sum_bits=sizes.sum_bits,
             depth=sizes.partial_sums,
         )
-        m.submodules.threshold = threshold = Threshold(pixels, sizes.sum_bits)
+        m.submodules.starts = starts = Starts(
+            tuple(geometry.outputs for geometry in program.geometries),
+            program.last_rows,
+            pixels=pixels,
+            width=sizes.sum_bits,
+        )
         m.submodules.pool = pool = Pool(
             tuple(geometry.outputs for geometry in program.geometries),
             {plan.geometry for plan in program.plans if plan.pool},
@@ -94,14 +98,17 @@ class WordSide(wiring.Component):
             accumulator.first.eq(tag.first_group),
             accumulator.last.eq(tag.last_group),
             accumulator.terms.eq(self.sums),
-            accumulator.corrections.eq(self.corrections),
+            accumulator.starts.eq(starts.starts),
+            starts.word.eq(self.thresholds[1:]),
+            starts.top.eq(tag.top),
+            starts.bottom.eq(tag.bottom),
+            starts.last_row.eq(d.last_row),
+            starts.geometry.eq(d.geometry),
         ]
-        thresholds = delay(m, self.thresholds, accumulator.latency, "limit")
-        m.d.comb += [threshold.sums.eq(accumulator.sums), threshold.limit.eq(thresholds[2:])]
-        tag = delay(m, tag, accumulator.latency + threshold.latency, "tag_bits")
-        flip = delay(m, thresholds[0], threshold.latency + pool.latency, "flip")
+        tag = delay(m, tag, accumulator.latency, "tag_bits")
+        flip = delay(m, self.thresholds[0], self.latency, "flip")
         m.d.comb += [
-            pool.bits.eq(threshold.bits),
+            pool.bits.eq(accumulator.bits),
             pool.valid.eq(tag.valid & tag.last_group),
             pool.channel.eq(tag.channel),
             pool.slot.eq(tag.slot),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hw import synth
+from hw.flow import synth_history
 from hw.flow.resources import Resources, count_cells
 from model.errors import UserError
 
@@ -47,6 +48,46 @@ def test_command_writes_a_row_a_unit(tmp_path, capsys):
 def test_illegal_parameters_are_named():
     with pytest.raises(UserError, match="fill must divide the 16 channels, 3 does not"):
         synth.main(["--unit", "shared_array", "--fill", "3"])
+
+
+def test_a_component_of_the_engine_is_compared_with_its_record(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(synth_history, "HISTORY", tmp_path / "history.jsonl")
+    arguments = ["--unit", "engine.word_side.accumulator", "--pixels", "8", "--channels", "4"]
+    arguments += ["--out", str(tmp_path)]
+    synth.main([*arguments, "--record"])
+    (record,) = synth_history.read_history(tmp_path / "history.jsonl")
+    assert record["parameters"] == {"pixels": 8, "channels": 4, "fill": 4}
+    assert record["family"] == "xc7" and record["lut"] > 0 and record["commit"]
+    capsys.readouterr()
+    synth.main([*arguments, "--against", record["commit"][:7]])
+    line = capsys.readouterr().out.splitlines()[1].split()
+    assert line[1] == line[-1] == str(record["lut"])
+    with pytest.raises(UserError, match="--against 0000: no record of this commit"):
+        synth.main([*arguments, "--against", "0000"])
+
+
+def test_the_last_record_of_the_same_shape_counts():
+    same = {"family": "xc7", "unit": "head", "parameters": {"pixels": 8}}
+    rows = [
+        {**same, "commit": "a1", "lut": 1},
+        {**same, "commit": "b2", "lut": 2},
+        {**same, "commit": "b2", "lut": 3, "family": "ecp5"},
+        {**same, "commit": "b2", "lut": 4, "parameters": {"pixels": 9}},
+    ]
+    assert synth_history.earlier(rows, same)["lut"] == 2
+    assert synth_history.earlier(rows, same, "a")["lut"] == 1
+    assert synth_history.earlier(rows, same, "c") is None
+
+
+def test_a_broken_history_is_named(tmp_path):
+    (tmp_path / "h.jsonl").write_text("{}\n{\n")
+    with pytest.raises(UserError, match="line 2 is no JSON"):
+        synth_history.read_history(tmp_path / "h.jsonl")
+
+
+def test_fmax_needs_a_router():
+    with pytest.raises(UserError, match="--fmax needs --family ecp5"):
+        synth.main(["--unit", "index_decoder", "--fmax"])
 
 
 def test_missing_yosys_is_named(monkeypatch):

@@ -1,12 +1,11 @@
-"""XNOR-popcount arrays: two forms behind one interface, and what zero padding needs."""
+"""XNOR-popcount arrays: two forms behind one interface."""
 
-from hw.array.border import BorderCorrection
 from hw.array.direct import DirectArray
 from hw.array.interface import ArrayTiming
 from hw.array.shared import SharedArray
 from hw.params import ArrayParameters
 
-__all__ = ["BorderCorrection", "DirectArray", "SharedArray", "array_timing", "make_array"]
+__all__ = ["DirectArray", "SharedArray", "array_timing", "make_array"]
 
 
 _ARRAYS = {"direct": DirectArray, "shared": SharedArray}

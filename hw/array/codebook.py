@@ -15,9 +15,8 @@ ALL_ONES = (1 << KERNEL_BITS) - 1
 class CodebookMemory(wiring.Component):
     """One copy of the codebook with a combinational read port, made for LUTRAM.
 
-    ``data`` is the kernel at ``address`` in the same cycle, ``parity`` the parity of its bits
-    (1 = an odd number of +1 taps; kept beside the kernel, where LUTRAM has bits to spare).
-    A word written in cycle w is read from cycle w + 1 on.
+    ``data`` is the kernel at ``address`` in the same cycle. A word written in cycle w is read
+    from cycle w + 1 on.
 
     Parameters
     ----------
@@ -25,9 +24,8 @@ class CodebookMemory(wiring.Component):
     parity : whether the parity is kept; the port is 0 otherwise.
     """
 
-    def __init__(self, entries: int, *, parity: bool = False):
+    def __init__(self, entries: int):
         self.entries = entries
-        self.parity_kept = parity
         super().__init__(
             {
                 "enable": In(1),
@@ -35,26 +33,21 @@ class CodebookMemory(wiring.Component):
                 "write_data": In(KERNEL_BITS),
                 "address": In(range(entries)),
                 "data": Out(KERNEL_BITS),
-                "parity": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        width = KERNEL_BITS + self.parity_kept
-        m.submodules.memory = memory = Memory(shape=width, depth=self.entries, init=[])
+        m.submodules.memory = memory = Memory(shape=KERNEL_BITS, depth=self.entries, init=[])
         write = memory.write_port()
         read = memory.read_port(domain="comb")
-        word = Cat(self.write_data, self.write_data.xor()) if self.parity_kept else self.write_data
         m.d.comb += [
             write.en.eq(self.enable),
             write.addr.eq(self.write_address),
-            write.data.eq(word),
+            write.data.eq(self.write_data),
             read.addr.eq(self.address),
             self.data.eq(read.data),
         ]
-        if self.parity_kept:
-            m.d.comb += self.parity.eq(read.data[KERNEL_BITS])
         return m
 
 
@@ -64,8 +57,6 @@ class IndexDecoder(wiring.Component):
     cycle      | s      | s + 1
     index,null | word   |
     kernels    |        | decoded
-    negated    |        | top index bits (antipodal codebooks; 0 for null channels)
-    odd        |        | parities of the kernels (``parity``; 0 for null channels)
 
     A word written through ``codebook_write`` in cycle w serves indices from cycle w + 1 on.
     An antipodal codebook is held by its first half; a set top index bit complements the kernel.
@@ -74,16 +65,13 @@ class IndexDecoder(wiring.Component):
 
     latency = 1
 
-    def __init__(self, parameters: ArrayParameters, *, parity: bool = False):
+    def __init__(self, parameters: ArrayParameters):
         self.parameters = parameters
-        self.parity_kept = parity
         channels = parameters.channels
         members = {
             "index": In(channels * parameters.tau),
             "null": In(channels),
             "kernels": Out(channels * KERNEL_BITS),
-            "negated": Out(channels),
-            "odd": Out(channels),
         }
         if parameters.has_codebook:
             members |= {
@@ -96,12 +84,12 @@ class IndexDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.parameters
-        kernels, odd = [], []
+        kernels = []
         for j in range(p.channels):
             index = self.index.word_select(j, p.tau)
             kernel = index
             if p.has_codebook:
-                copy = CodebookMemory(p.entries, parity=self.parity_kept)
+                copy = CodebookMemory(p.entries)
                 m.submodules[f"copy{j}"] = copy
                 m.d.comb += [
                     copy.enable.eq(self.enable),
@@ -110,13 +98,8 @@ class IndexDecoder(wiring.Component):
                     copy.address.eq(index),
                 ]
                 kernel = copy.data
-                odd.append(copy.parity)
             if p.antipodal:
                 kernel = Mux(index[-1], ~kernel, kernel)
             kernels.append(Mux(self.null[j], ALL_ONES, kernel))
         m.d.sync += self.kernels.eq(Cat(kernels))
-        if p.antipodal:
-            m.d.sync += self.negated.eq(self.index[p.tau - 1 :: p.tau] & ~self.null)
-        if self.parity_kept:
-            m.d.sync += self.odd.eq(Cat(odd) & ~self.null)
         return m

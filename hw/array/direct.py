@@ -47,10 +47,8 @@ class DirectArray(wiring.Component):
     @staticmethod
     def timing(parameters: ArrayParameters) -> ArrayTiming:
         """The latencies of an array with these parameters."""
-        kernel_latency = IndexDecoder.latency
         return ArrayTiming(
-            latency=kernel_latency + _sum_shape(parameters).latency,
-            kernel_latency=kernel_latency,
+            latency=IndexDecoder.latency + _sum_shape(parameters).latency,
             prepare_latency=1,
             load_lead=0,
         )
@@ -62,7 +60,6 @@ class DirectArray(wiring.Component):
         m.d.comb += [
             decoder.index.eq(self.index),
             decoder.null.eq(self.null),
-            self.kernels.eq(decoder.kernels),
         ]
         if p.has_codebook:
             m.d.comb += [

@@ -2,45 +2,52 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from amaranth.hdl import unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.array.tree import excess, tree_bits
 from hw.params import KERNEL_BITS, ArrayParameters
 
-__all__ = ["NEGATED_OFFSET", "ArrayTiming", "array_members", "negated_offset", "sum_bits"]
+__all__ = ["RESPONSE_BITS", "ArrayTiming", "array_members", "sum_bits", "sum_offset"]
 
-#: What the shared array adds to the response of a negated kernel (see `negated_offset`).
-NEGATED_OFFSET = 6
+#: Bits of a response, 0 to 9 agreements.
+RESPONSE_BITS = 4
 
 
 @dataclass(frozen=True)
 class ArrayTiming:
     """An array's latencies in cycles.
 
-    ``latency`` from an index word to its sums, ``kernel_latency`` to its kernels;
-    ``prepare_latency`` from the load of a pass's last channel to the first cycle for its swap.
+    ``latency`` from an index word to its sums, ``prepare_latency`` from the load of a pass's last
+    channel to the first cycle for its swap.
     The next pass may be loaded from ``load_lead`` cycles before that swap on.
     """
 
     latency: int
-    kernel_latency: int
     prepare_latency: int
     load_lead: int
 
 
-def negated_offset(parameters: ArrayParameters) -> int:
-    """What ``sums`` holds too much for every negated kernel: a constant of the output channel.
+def sum_offset(parameters: ArrayParameters, negated: np.ndarray) -> np.ndarray:
+    """What a lane's sum holds too much, int64 [...]: a constant of the output channel.
 
-    The shared array complements table entries of three bits, which turns the response 2h + b of a
-    kernel into 2(7 - h) + (1 - b) = (9 - p) + 6 for its negation. Null channels add nothing.
+    The shared array complements the responses of negated kernels, which is not the same as 9 - p.
+    ``negated``, bool [..., C], says which channels' kernels are; null channels' are not.
     """
-    return NEGATED_OFFSET if parameters.array == "shared" and parameters.antipodal else 0
+    negated = np.asarray(negated, bool)
+    if parameters.array == "direct":
+        return np.zeros(negated.shape[:-1], np.int64)
+    negated = negated & parameters.antipodal
+    return excess(negated, RESPONSE_BITS) - KERNEL_BITS * negated.sum(axis=-1)
 
 
 def sum_bits(parameters: ArrayParameters) -> int:
     """Bits of a lane's sum over the channels of a group."""
-    return (parameters.channels * (KERNEL_BITS + negated_offset(parameters))).bit_length()
+    if parameters.array == "shared":
+        return tree_bits(parameters.channels, RESPONSE_BITS)
+    return (parameters.channels * KERNEL_BITS).bit_length()
 
 
 def array_members(parameters: ArrayParameters) -> dict[str, wiring.Member]:
@@ -54,8 +61,6 @@ def array_members(parameters: ArrayParameters) -> dict[str, wiring.Member]:
     swap : exchanges front and back; coincides with the first index word of a pass.
     index : one index a channel (channel j at tau * j). ``null``: channel j contributes 0.
     sums : for each lane the sum of the channels' responses.
-    kernels : the kernels that ``index`` decodes to (channel j, tap t at bit 9 * j + t); those of
-        null channels are all ones, so that nothing is corrected for them.
     """
     pixels, channels = parameters.pixels, parameters.channels
     members = {
@@ -73,7 +78,6 @@ def array_members(parameters: ArrayParameters) -> dict[str, wiring.Member]:
         "index": In(channels * parameters.tau),
         "null": In(channels),
         "sums": Out(data.ArrayLayout(unsigned(sum_bits(parameters)), pixels)),
-        "kernels": Out(channels * KERNEL_BITS),
     }
     if parameters.has_codebook:
         members["codebook_write"] = In(

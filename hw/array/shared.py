@@ -3,37 +3,31 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
-from hw.array.adder import AdderShape, PlaneAdder
-from hw.array.codebook import IndexDecoder
 from hw.array.fill import HALF_BITS, FillUnit
-from hw.array.interface import ArrayTiming, array_members, sum_bits
-from hw.array.planes import LaneNumbers, TapPlanes
+from hw.array.interface import RESPONSE_BITS, ArrayTiming, array_members
+from hw.array.planes import LaneNumbers, TapPlanes, flipped
+from hw.array.tree import FlippedTree, levels
 from hw.params import ArrayParameters
 
 __all__ = ["SharedArray"]
 
-
-def _sum_shape(p: ArrayParameters) -> AdderShape:
-    c = p.channels
-    if p.antipodal:
-        return AdderShape((c, c, c, c), (0, 0, 0, 0), sum_bits(p))
-    return AdderShape((c, 0, 0, 0), (0, c, c, c), sum_bits(p))
+INDEX_LATENCY = 1  # an index is registered, then looked up
 
 
 class SharedArray(wiring.Component):
     """P x F dot9 units that fill P x C tables, and C look-ups a lane and cycle.
 
-    cycle   | t    | t+1 .. t+2+entries = s | s + 1   | ... | s + latency
-    load    | last |                        |         |     |
-    tables  |      | filled                 |         |     |
-    swap    |      |                   1    |         |     |
-    index   |      |                   word |         |     |
-    kernels |      |                        | decoded |     |
-    sums    |      |                        |         |     | of this word
+    cycle   | t    | t+1 .. t+2+entries = s | s + 1     | ... | s + latency
+    load    | last |                        |           |     |
+    tables  |      | filled                 |           |     |
+    swap    |      |                   1    |           |     |
+    index   |      |                   word |           |     |
+    tables  |      |                        | looked up |     |
+    sums    |      |                        |           |     | of this word
 
     Channel c is served by fill unit c mod F. The units wait for one another: when a step's last
     channel has been loaded, all of them walk the codebook together, so that steps follow each
@@ -44,10 +38,10 @@ class SharedArray(wiring.Component):
 
     The tables hold h = p >> 1 of the agreements p of window and codeword, three bits. The low bit
     b of p is the same for all codewords of even parity and needs no table: it is kept once a lane
-    and channel. A lane's sum adds 2h + b over the channels. For an antipodal codebook, s being
-    the top index bit, it adds 2 (h xor sss) + (b xor s), which is p + 6 for a negated kernel; for
-    others b is complemented where the kernel is odd. Null channels (null when loaded and null in
-    every index word) add nothing.
+    and channel. A lane's sum adds 2h + b over the channels. For an antipodal codebook, where the
+    top index bit is set, it subtracts them and is too large by a constant of the index word, which
+    `hw.array.interface.sum_offset` knows; for others b is complemented where the kernel is odd.
+    Null channels (null when loaded and null in every index word) add nothing.
 
     Parameters
     ----------
@@ -63,10 +57,8 @@ class SharedArray(wiring.Component):
     @staticmethod
     def timing(parameters: ArrayParameters) -> ArrayTiming:
         """The latencies of an array with these parameters."""
-        kernel_latency = IndexDecoder.latency
         return ArrayTiming(
-            latency=kernel_latency + _sum_shape(parameters).latency,
-            kernel_latency=kernel_latency,
+            latency=INDEX_LATENCY + levels(parameters.channels),
             prepare_latency=parameters.entries + FillUnit.latency - 1,
             # A step's first table entry is written this long after its first load.
             load_lead=parameters.fill + 1,
@@ -75,15 +67,10 @@ class SharedArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.parameters
-        m.submodules.decoder = decoder = IndexDecoder(p, parity=not p.antipodal)
-        m.d.comb += [
-            decoder.index.eq(self.index),
-            decoder.null.eq(self.null),
-            decoder.enable.eq(self.codebook_write.enable),
-            decoder.write_address.eq(self.codebook_write.address),
-            decoder.write_data.eq(self.codebook_write.data),
-            self.kernels.eq(decoder.kernels),
-        ]
+        flips = Signal(p.channels)
+        # An antipodal codebook's sign is the top index bit, the parity of others is looked up.
+        tops = self.index[p.tau - 1 :: p.tau] if p.antipodal else self._parities(m)
+        m.d.sync += flips.eq(tops & ~self.null)
 
         bank = Signal()  # of the front tables
         m.d.sync += bank.eq(bank ^ self.swap)
@@ -115,7 +102,15 @@ class SharedArray(wiring.Component):
                 unit.null.eq(self.load.null),
             ]
 
-        fronts, halves = [], []
+        halves = []
+        for f, unit in enumerate(units):
+            m.submodules[f"halves{f}"] = lanes = LaneNumbers(p.pixels, unsigned(HALF_BITS))
+            for place, plane in enumerate(lanes.planes):
+                m.d.comb += plane.eq(unit.halves.word_select(place, p.pixels))
+            halves.append(lanes.numbers.as_value())
+
+        m.submodules.tree = tree = FlippedTree(p.pixels, p.channels, RESPONSE_BITS)
+        m.d.comb += [tree.flips.eq(flips if p.antipodal else 0), self.sums.eq(tree.sums)]
         for j in range(p.channels):
             unit = units[j % p.fill]
             m.submodules[f"table{j}"] = table = Memory(
@@ -130,28 +125,31 @@ class SharedArray(wiring.Component):
             ]
             m.d.comb += [
                 write.addr.eq(Cat(unit.address, ~bank)),
-                write.data.eq(unit.halves),
+                write.data.eq(halves[j % p.fill]),
                 read.addr.eq(Cat(index, bank)),
             ]
             with m.If(unit.write & (unit.write_channel == j)):
                 m.d.sync += back.eq(unit.walked_low)
             with m.If(self.swap):
                 m.d.sync += front.eq(back)
-            fronts.append(front)
-            halves.append(read.data)
-        m.submodules.adder = adder = PlaneAdder(p.pixels, _sum_shape(p))
-        m.d.comb += [
-            adder.flipped_0.eq(Cat(fronts)),
-            adder.flips_0.eq(decoder.negated if p.antipodal else decoder.odd),
-        ]
-        m.submodules.lanes = lanes = LaneNumbers(p.pixels, unsigned(sum_bits(p)))
-        m.d.comb += [plane.eq(total) for plane, total in zip(lanes.planes, adder.sums, strict=True)]
-        m.d.comb += self.sums.eq(lanes.numbers)
-        for place in range(HALF_BITS):
-            planes = Cat(half.word_select(place, p.pixels) for half in halves)
-            if p.antipodal:
-                m.d.comb += getattr(adder, f"flipped_{place + 1}").eq(planes)
-                m.d.comb += getattr(adder, f"flips_{place + 1}").eq(decoder.negated)
-            else:
-                m.d.comb += getattr(adder, f"plain_{place + 1}").eq(planes)
+            low_bits = front if p.antipodal else flipped(front, flips[j])
+            for lane in range(p.pixels):
+                half = read.data.word_select(lane, HALF_BITS)
+                m.d.comb += tree.numbers[j][lane].eq(Cat(low_bits[lane], half))
         return m
+
+    def _parities(self, m: Module) -> Value:
+        """Parities of the kernels that the index words name, each from a copy of its own."""
+        p, write = self.parameters, self.codebook_write
+        parities = []
+        for j in range(p.channels):
+            m.submodules[f"parity{j}"] = memory = Memory(shape=1, depth=p.entries, init=[])
+            port, read = memory.write_port(), memory.read_port(domain="comb")
+            m.d.comb += [
+                port.en.eq(write.enable),
+                port.addr.eq(write.address),
+                port.data.eq(write.data.xor()),
+                read.addr.eq(self.index.word_select(j, p.tau)),
+            ]
+            parities.append(read.data)
+        return Cat(parities)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hw.banks import BANKS
 from hw.flow.resources import Resources
-from hw.program import Program
+from hw.program import Program, threshold_bits
 from hw.top import FIFO_BYTES
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
@@ -51,7 +51,8 @@ def shape_terms(program: Program) -> list[float]:
 
 
 def memories(program: Program) -> list[tuple[str, int, int]]:
-    """The engine's larger memories: "ram" or "rom", bits a word, words."""
+    """The engine's larger memories: "ram", "rom" or, told to be block RAM, "block";
+    bits a word, words."""
     p, sizes = program.parameters, program.sizes
     banks = [
         ("ram", p.pixels, 2 * sizes.input_words),
@@ -60,9 +61,9 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
     return [
         *banks,
         ("rom", p.channels * p.tau, sizes.index_words),
-        ("rom", sizes.sum_bits + 2, sizes.threshold_words),
+        ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
         ("rom", 8 * program.classes, sizes.head_words),
-        ("ram", sizes.sum_bits * p.pixels, sizes.partial_sums),
+        ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),
     ]
@@ -73,7 +74,8 @@ def block_rams(program: Program, family: str) -> float:
     return _BLOCK[family] * sum(
         min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
         for kind, width, words in memories(program)
-        if words > _SMALL_WORDS[family][kind] and width * words > _SMALL_BITS[family]
+        if kind == "block"
+        or (words > _SMALL_WORDS[family][kind] and width * words > _SMALL_BITS[family])
     )
 
 

@@ -10,6 +10,11 @@ _XC7 = "synth_xilinx -flatten -arch xc7 -nosrl -nodsp"
 # for an array. Here a LUT is a LUT.
 _LUT_COSTS = "1,1,1,1,1,1"
 
+# Of a sum's operands, Yosys takes the one that it met first as the carry chain's plain one, and a
+# complement on demand (`hw.array.tree`) costs nothing on the other. Flattening turns the order in
+# which names are met around, so sums become carry chains before it.
+_CARRIES = "opt_expr; opt_clean; wreduce; alumacc"
+
 
 def mapping(family: str, top: str, *, ports: bool = True) -> str:
     """Commands for a design that has been read, to its flattened netlist.
@@ -21,7 +26,7 @@ def mapping(family: str, top: str, *, ports: bool = True) -> str:
     ports : whether pins and clocks get their buffers (a unit measured on its own has none).
     """
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
-    clean = f"hierarchy -top {top}; proc; flatten; opt_clean -purge"
+    clean = f"hierarchy -top {top}; proc; {_CARRIES}; flatten; opt_clean -purge"
     if family == "ecp5":
         return f"{clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"

@@ -96,18 +96,12 @@ FLOW = (
             *_rows("bin", "issuer.tag.first_group=first group", "issuer.tag.last_group=last group"),
             Row("issuer.index_address", "dec", "address"),
             *_rows("hex", "sum_side.indices.read__data=index word"),
-            *_rows("hex", "sum_side.array.kernels=kernels"),
         ),
     ),
     Group(
-        "Sums, border correction",
+        "Sums",
         "sum_side",
-        (
-            Row("array.sums", "dec", "of the array"),
-            Row("sums", "dec"),
-            Row("corrections", "signed", "correction"),
-            Row("thresholds", "hex"),
-        ),
+        (Row("sums", "dec"), Row("thresholds", "hex")),
     ),
     Group(
         "Accumulator",
@@ -115,10 +109,10 @@ FLOW = (
         (
             *_rows("bin", "valid", "first=first group", "last=last group"),
             Row("channel", "dec"),
-            *_rows("dec", "totals=total", "sums=sum"),
+            *_rows("signed", "starts=start", "sums=sum"),
+            Row("bits", "hex"),
         ),
     ),
-    Group("Threshold", "word_side.threshold", (Row("limit", "dec"), Row("bits", "hex"))),
     Group(
         "Pooling",
         "word_side.pool",

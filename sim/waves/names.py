@@ -24,8 +24,8 @@ Texts = dict[Place, dict[int, str]]
 ROOT = "engine"
 # Components inside of which there is nothing to see.
 HIDDEN = re.compile(r"adder|lanes|taps|copy\d+|codebook")
-# The reset, never used. A state machine as text, which `phase` says too. Delays in the border.
-LEFT_OUT = re.compile(r"rst|fsm_state|late_\d+(\$\d+)?")
+# The reset, never used. A state machine as text, which `phase` says too.
+LEFT_OUT = re.compile(r"rst|fsm_state")
 
 
 def signal_names(top, root: Sequence[str], ports: Sequence = ()) -> Names:

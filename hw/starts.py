@@ -1,0 +1,158 @@
+"""Where a lane's sum starts: at minus the threshold of its place in the map. Padding is in it too.
+
+Windows hold 0 at taps outside the map, so an array counts an agreement there wherever the
+kernel's bit is 0. How many of these there are, N, depends on the output channel and on the taps
+that lie outside, and these on nothing but the pixel's row and column being first, last or between:
+nine **places**. So N is known when the network is compiled, and there is one threshold a place.
+
+Let V be the taps inside the map times c_in and A the agreements there. The convolution is
+``2 A - V``, so ``2 A - V >= T`` if and only if ``A >= ceil((T + V) / 2)``. The array's sums, all
+groups together, are ``A + N + offset``, where the offset is the array's own constant for the output
+channel (`hw.array.interface.sum_offset`). A sum that starts at
+
+    start = -(ceil((T + V) / 2) + N + offset)
+
+is therefore negative exactly where the threshold is not reached: accumulator, border correction
+and comparison are one addition. Starts are kept modulo 2^bits; the complete sums fit.
+"""
+
+import numpy as np
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from hw.array.interface import sum_offset
+from hw.geometry import Geometry
+from hw.params import ArrayParameters
+from model import bits
+from model.network import Conv
+
+__all__ = ["PLACES", "Starts", "start_bits", "start_values"]
+
+SIDES = 3  # first, between, last
+PLACES = SIDES * SIDES
+FIRST, BETWEEN, LAST = range(SIDES)
+
+
+def start_bits(c_in: int) -> int:
+    """Bits of a sum that started so, its sign included: from -(9 c_in + 1) to 9 c_in."""
+    return bits_for(bits.TAPS * c_in) + 1
+
+
+def _masked(side: int, size: int, stride: int) -> np.ndarray:
+    """Which of three rows (columns) of taps lie outside the map, for an output on this side of it.
+
+    At stride 2 the last window of an even side ends at the border and has no masked tap there.
+    """
+    outside = np.zeros(3, bool)
+    outside[0] = side == FIRST
+    ends_inside = stride == 2 and size % 2 == 0
+    outside[2] = (side == LAST and not ends_inside) or (side == FIRST and size == 1)
+    return outside
+
+
+def start_values(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
+    """Starts of a layer's output channels by place, int64 [c_out, 9]; place 3 * row + column.
+
+    In a map of one row (column) every pixel is in the first one.
+    """
+    taps = conv.kernels[..., None].astype(np.int64) >> np.arange(bits.TAPS) & 1
+    zeros = (1 - taps).sum(axis=1)  # [c_out, 9]
+    groups = -(-conv.c_in // parameters.channels)
+    negated = np.zeros((conv.c_out, groups * parameters.channels), bool)  # heeded if antipodal
+    negated[:, : conv.c_in] = conv.indices >= len(conv.codebook) // 2
+    negated = negated.reshape(conv.c_out, groups, parameters.channels)
+    offset = sum_offset(parameters, negated).sum(axis=1)
+    starts = []
+    for row in range(SIDES):
+        for column in range(SIDES):
+            rows = _masked(row, conv.height, conv.stride)
+            columns = _masked(column, conv.width, conv.stride)
+            outside = (rows[:, None] | columns).reshape(-1)
+            valid = int(bits.TAPS - outside.sum()) * conv.c_in
+            limits = -(-(conv.thresholds.astype(np.int64) + valid) // 2)
+            starts.append(-(limits.clip(0, valid + 1) + zeros @ outside + offset))
+    return np.stack(starts, axis=1)
+
+
+class Starts(wiring.Component):
+    """Gives every lane the start of its place; latency 1 cycle.
+
+    A tile's rows differ only in being first or last, so the choice is made once a row and is
+    wiring from there on: a lane needs a multiplexer only for map widths that put it in different
+    places, and a row that is last in no map has none either.
+
+    Parameters
+    ----------
+    geometries : those of the engine's outputs; last_rows : for each, the rows of a tile that are
+        the last one of some map.
+    pixels, width : lanes, and bits of a start.
+
+    Members
+    -------
+    word : In, starts of the nine places from the lowest bit up.
+    top, bottom : In, the tile holds the map's first or last row; last_row : In, which one that is.
+    geometry : In, which of the geometries, constant in a layer.
+    starts : Out, [P], one cycle later.
+    """
+
+    latency = 1
+
+    def __init__(
+        self,
+        geometries: tuple[Geometry, ...],
+        last_rows: tuple[frozenset[int], ...],
+        *,
+        pixels: int,
+        width: int,
+    ):
+        self.geometries, self.last_rows = geometries, last_rows
+        self.rows = max(geometry.rows for geometry in geometries)
+        super().__init__(
+            {
+                "word": In(data.ArrayLayout(width, PLACES)),
+                "top": In(1),
+                "bottom": In(1),
+                "last_row": In(range(max(self.rows, 2))),
+                "geometry": In(range(max(len(geometries), 2))),
+                "starts": Out(data.ArrayLayout(width, pixels)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        between = self._row(m, "between", {BETWEEN: True})
+        rows = []
+        for row in range(self.rows):
+            sides = {FIRST: self.top} if row == 0 else {}
+            if any(row in last for last in self.last_rows):
+                sides[LAST] = self.bottom & (self.last_row == row)
+            rows.append(self._row(m, f"row{row}", sides | {BETWEEN: True}) if sides else between)
+        for lane, start in enumerate(self.starts):
+            chosen: dict[int, tuple[Signal, list[int]]] = {}
+            for number, geometry in enumerate(self.geometries):
+                if lane < geometry.lanes:
+                    row, column = divmod(lane, geometry.width)
+                    side = LAST if column == geometry.width - 1 else BETWEEN
+                    value = rows[row][FIRST if column == 0 else side]
+                    chosen.setdefault(id(value), (value, []))[1].append(number)
+            # One of them is for all other geometries, whose lane this is not.
+            *some, (other, _) = list(chosen.values()) or [(between[BETWEEN], [])]
+            m.d.comb += start.eq(other)
+            with m.Switch(self.geometry):
+                for value, numbers in some:
+                    with m.Case(*numbers):
+                        m.d.comb += start.eq(value)
+        return m
+
+    def _row(self, m: Module, name: str, sides: dict) -> list[Signal]:
+        """A row's starts by column, of the first side whose condition holds."""
+        chosen = [Signal(self.word.shape().elem_shape, name=f"{name}_{c}") for c in range(SIDES)]
+        for column, start in enumerate(chosen):
+            *conditional, (otherwise, _) = sides.items()
+            m.d.sync += start.eq(self.word[SIDES * otherwise + column])
+            for side, condition in reversed(conditional):
+                with m.If(condition):
+                    m.d.sync += start.eq(self.word[SIDES * side + column])
+        return chosen

@@ -1,0 +1,90 @@
+"""Units that can be synthesised on their own: arrays, and every component of an engine.
+
+An engine's components are taken out of the engine itself, so each is measured in the very shape in
+which it is used. What it takes alone is more than its share of the whole: across its borders, what
+is constant or unused is not known.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.back import rtlil
+
+from hw.array import make_array
+from hw.array.codebook import IndexDecoder
+from hw.compiler import compile_network
+from hw.engine import Engine
+from hw.params import ArrayParameters
+from model.shipped import load_model
+
+__all__ = ["UNITS", "Unit"]
+
+MODEL = "digits"  # the network of the engine
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How to make a unit from the options of the command line, and what it computes a cycle.
+
+    ``make`` gives RTLIL and the name of the module in it.
+    """
+
+    make: Callable[[argparse.Namespace], tuple[str, str]]
+    parameters: tuple[str, ...]
+    applies_kernels: bool = False
+
+
+def _shape(kind: str, options: argparse.Namespace) -> ArrayParameters:
+    fill = options.fill if kind == "shared" else 0
+    antipodal = not options.general and options.tau != 9
+    return ArrayParameters(kind, options.pixels, options.channels, options.tau, antipodal, fill)
+
+
+def _alone(component) -> tuple[str, str]:
+    return rtlil.convert(component), "top"
+
+
+def _engine_part(name: str, options: argparse.Namespace) -> tuple[str, str]:
+    program = compile_network(
+        load_model(MODEL), pixels=options.pixels, channels=options.channels, fill=options.fill
+    )
+    text = rtlil.convert(Engine(program), name="engine")
+    # Amaranth numbers the names of modules where a signal has them too.
+    found = re.search(rf"^module \\({re.escape(name)}(\$\d+)?)$", text, re.MULTILINE)
+    assert found is not None, f"the engine has no component {name}"
+    return text, found[1]
+
+
+_ARRAY = ("pixels", "channels", "tau", "general")
+_ENGINE = ("pixels", "channels", "fill")
+_PARTS = (
+    "sequencer",
+    "issuer",
+    "window_side",
+    "window_side.encoder",
+    "window_side.loader",
+    "window_side.line_buffer",
+    "sum_side",
+    "word_side",
+    "word_side.starts",
+    "word_side.accumulator",
+    "word_side.pool",
+    "head",
+)
+
+#: A new unit is one more line.
+UNITS = {
+    "direct_array": Unit(lambda o: _alone(make_array(_shape("direct", o))), _ARRAY, True),
+    "shared_array": Unit(
+        lambda o: _alone(make_array(_shape("shared", o))), (*_ARRAY, "fill"), True
+    ),
+    "index_decoder": Unit(
+        lambda o: _alone(IndexDecoder(_shape("direct", o))), ("channels", "tau", "general")
+    ),
+    "engine": Unit(lambda o: _engine_part("engine", o), _ENGINE, True),
+} | {
+    f"engine.{part}": Unit(lambda o, name=f"engine.{part}": _engine_part(name, o), _ENGINE)
+    for part in _PARTS
+}
