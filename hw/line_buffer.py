@@ -9,7 +9,7 @@ lane its 3x3 window, one channel a cycle::
 
 Moving a row up or down is wiring that depends on the map's width only, so it costs one
 multiplexer input for each width that the network has. A tap outside the map reads 0; what this
-does to the sums, `hw.array.border` puts right.
+does to the sums, `hw.starts` puts right.
 
 At stride 2 (see `hw.geometry`) the lanes hold outputs. A row of taps then has two words, of even
 columns for the middle tap and of odd ones for the right tap, which is the left tap of the lane
