@@ -77,6 +77,7 @@ class Layer:
         self.null = np.zeros((passes, p.channels), bool)
         for absent in self.null[1:]:
             absent[rng.integers(0, p.channels) :] = True
+        self.indices[np.broadcast_to(self.null[:, None], self.indices.shape)] = 0
 
     def sums(self, p: ArrayParameters) -> np.ndarray:
         """Sums [passes, c_out, P] by the definition, counted tap by tap."""

@@ -59,7 +59,8 @@ def array_members(parameters: ArrayParameters) -> dict[str, wiring.Member]:
     load : window of one channel (lane i, tap t at bit 9 * i + t; masked taps are 0) into the
         back buffer. A ``null`` channel does not exist and contributes 0.
     swap : exchanges front and back; coincides with the first index word of a pass.
-    index : one index a channel (channel j at tau * j). ``null``: channel j contributes 0.
+    index : one index a channel (channel j at tau * j). ``null``: channel j contributes 0;
+        its index is 0.
     sums : for each lane the sum of the channels' responses.
     """
     pixels, channels = parameters.pixels, parameters.channels

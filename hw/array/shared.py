@@ -69,8 +69,8 @@ class SharedArray(wiring.Component):
         p = self.parameters
         flips = Signal(p.channels)
         # An antipodal codebook's sign is the top index bit, the parity of others is looked up.
-        tops = self.index[p.tau - 1 :: p.tau] if p.antipodal else self._parities(m)
-        m.d.sync += flips.eq(tops & ~self.null)
+        tops = self.index[p.tau - 1 :: p.tau]
+        m.d.sync += flips.eq(tops if p.antipodal else self._parities(m) & ~self.null)
 
         bank = Signal()  # of the front tables
         m.d.sync += bank.eq(bank ^ self.swap)
