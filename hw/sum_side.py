@@ -11,7 +11,7 @@ What comes out belongs together: sums, corrections and thresholds of one output 
 one cycle, ``timing.sum_stage`` cycles after its tag came in.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -103,6 +103,8 @@ class SumSide(wiring.Component):
     def _correct_border(self, m: Module, array, tag, thresholds) -> BorderCorrection:
         """The border correction, fed with the kernels and the lanes' places in the map."""
         parameters, d = self.program.parameters, self.descriptor
+        cut = self.program.columns > 1
+        right = tag.right if cut else Const(1)
         m.submodules.border = border = BorderCorrection(
             parameters.pixels, parameters.channels, e_bits=self._excess_bits
         )
@@ -112,8 +114,8 @@ class SumSide(wiring.Component):
             border.q.eq(thresholds[1]),
             border.row_first.eq(Mux(tag.top, d.first_rows, 0)),
             border.row_last.eq(Mux(tag.bottom & ~d.single_row, d.last_rows, 0)),
-            border.col_first.eq(d.first_columns),
-            border.col_last.eq(Mux(d.single_column, 0, d.last_columns)),
+            border.col_first.eq(Mux(tag.left, d.first_columns, 0) if cut else d.first_columns),
+            border.col_last.eq(Mux(d.single_column | ~right, 0, d.last_columns)),
             border.single_row.eq(d.single_row),
             border.single_column.eq(d.single_column),
             border.e_row.eq(d.row_excess),
