@@ -286,7 +286,7 @@ def test_the_save_file_names_what_is_there(array, batch, program, tmp_path):
     text = path.with_suffix(".gtkw").read_text()
     assert f'[dumpfile] "{path}"' in text
     traces = re.findall(r"^\+\{(.+)\} (\S+?)(?:\[(\d+):0\])?$", text, re.MULTILINE)
-    assert 80 < len(traces) < 150
+    assert 80 < len(traces) < 160
     for alias, name, high in traces:
         kind, bits = waves.types[name.replace("\\", "")]
         assert len(alias) < 24 and (kind == "string" or bits == int(high or 0) + 1)
