@@ -46,9 +46,11 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
     A lane slot is one lane's place for one channel: P * C a cycle. Without work are lanes that
     hold no pixel of the map, and channels that the last group lacks.
     """
-    rows = program.geometries[plan.geometry].outputs.rows
+    outputs = program.geometries[plan.geometry].outputs
     for tile in range(plan.tiles):
-        lanes = plan.sums_width * min(rows, plan.sums_height - tile * rows)
+        row, column = divmod(tile, plan.columns)
+        rows = min(outputs.rows, plan.sums_height - row * outputs.rows)
+        lanes = rows * min(outputs.columns, plan.sums_width - column * outputs.columns)
         for group in range(plan.groups):
             last = group == plan.groups - 1
             yield lanes * (plan.last_channels if last else program.parameters.channels)

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
-from hw.layout import rows_per_tile, tiles
+from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
 from hw.schedule import Timing
@@ -50,11 +50,7 @@ def compile_network(
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
     for conv in network.convs:
-        if rows_per_tile(conv.width, pixels) == 0:
-            raise UserError(
-                f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has "
-                f"{pixels} lanes: use --pixels {conv.width} or more"
-            )
+        _check_width(conv, pixels)
     timing = _timing(parameters)
     geometries = tuple(
         Geometry(width, pixels, stride)
@@ -80,6 +76,22 @@ def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
         return IndexPort(bits, DEFAULT_BUFFER if words is None else words)
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def _check_width(conv: Conv, pixels: int) -> None:
+    """A map wider than the lanes must be halved into one that is not, or not at all."""
+    if conv.width <= pixels:
+        return
+    what, enough = None, conv.width
+    if conv.stride == 2:
+        what = "a stride of 2"
+    elif conv.pool == "max2" and (pixels == 1 or conv.width // 2 > pixels):
+        what, enough = "pooling", max(conv.width // 2, 2)
+    if what:
+        raise UserError(
+            f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has {pixels} "
+            f"lanes, too few for {what}: use --pixels {enough} or more"
+        )
 
 
 def array_parameters(
@@ -152,6 +164,9 @@ def _plans(
         _, out_height, out_width = conv.out_shape
         # The second part of a word is not read where the map ends before it.
         reads = wiring.parts if height > wiring.rows else 1
+        columns = wiring.row_tiles
+        # A tile of a cut row takes its neighbours' nearest columns, each with a read of its own.
+        reads = 3 if columns > 1 else reads
         plans.append(
             LayerPlan(
                 name=conv.name,
@@ -163,7 +178,8 @@ def _plans(
                 pool=pool,
                 geometry=geometries.index(wiring),
                 reads=reads,
-                tiles=-(-(2 * out_height if pool else height) // rows),
+                columns=columns,
+                tiles=-(-(2 * out_height if pool else height) // rows) * columns,
                 groups=groups,
                 last_channels=conv.c_in - (groups - 1) * channels,
                 last_tile=(height - 1) // rows,
@@ -172,6 +188,7 @@ def _plans(
                 out_height=out_height,
                 out_width=out_width,
                 out_tiles=tiles(out_height, out_width, pixels),
+                out_columns=row_tiles(out_width, pixels),
                 in_base=places[number - 1] if number else 0,
                 out_base=places[number],
                 index_base=index_base,
@@ -186,8 +203,9 @@ def _plans(
 
 
 def _bank_words(channels: int, height: int, width: int, pixels: int) -> int:
-    """Words that a map takes in each bank: tile t lies in bank t % 3."""
-    return -(-tiles(height, width, pixels) // BANKS) * channels
+    """Words that a map takes in each bank: the tiles of row t of them lie in bank t % 3."""
+    rows = -(-height // rows_per_tile(width, pixels))
+    return -(-rows // BANKS) * row_tiles(width, pixels) * channels
 
 
 def _place_maps(network: Network, pixels: int) -> list[int]:

@@ -18,7 +18,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.banks import BANKS
 from hw.geometry import lane_mask
-from hw.layout import rows_per_tile, tiles
+from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 
 __all__ = ["Encoder"]
 
@@ -75,14 +75,21 @@ class Encoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        lanes = rows_per_tile(self.width, self.pixels) * self.width
-        last_lanes = self.height * self.width - (self.tiles - 1) * lanes
+        columns, in_row = tile_columns(self.width, self.pixels), row_tiles(self.width, self.pixels)
+        lanes = rows_per_tile(self.width, self.pixels) * columns
+        if in_row == 1:
+            last_lanes = self.height * self.width - (self.tiles - 1) * lanes
+        else:
+            last_lanes = self.width - (in_row - 1) * columns
         colours = len(self.thresholds)
 
         colour = Signal(range(colours))
         tile = Signal(range(self.tiles))
         bank = Signal(range(BANKS))
         row_base = Signal.like(self.write_address)
+        # Of this tile; while no row is cut, the same.
+        base = Signal.like(self.write_address) if in_row > 1 else row_base
+        column = Signal(range(in_row))
         level = Signal(range(self.levels))
         half = Signal()
         # One-hot place of the next pixel in its word.
@@ -91,7 +98,9 @@ class Encoder(wiring.Component):
         writing = Signal()
 
         last_tile = tile == self.tiles - 1
-        tile_end = Mux(last_tile, place[last_lanes - 1], place[lanes - 1])
+        row_end = column == in_row - 1
+        short = last_tile if in_row == 1 else row_end
+        tile_end = Mux(short, place[last_lanes - 1], place[lanes - 1])
         last_level = level == self.levels - 1
         accept = self.i.valid & self.i.ready
         m.d.comb += self.i.ready.eq(~writing & ~self.full.bit_select(half, 1))
@@ -109,7 +118,7 @@ class Encoder(wiring.Component):
             self.write_valid.eq(writing),
             self.write_half.eq(half),
             self.write_bank.eq(bank),
-            self.write_address.eq(row_base + self.write_channel),
+            self.write_address.eq(base + self.write_channel),
             self.write_data.eq(Array(words)[level] & lane_mask(lanes)),
             self.write_tile.eq(tile),
             self.write_channel.eq(colour * self.levels + level),
@@ -121,11 +130,15 @@ class Encoder(wiring.Component):
             m.d.sync += level.eq(level + 1)
             with m.If(last_level):
                 m.d.sync += [level.eq(0), writing.eq(0), place.eq(1)]
-                m.d.sync += [tile.eq(tile + 1), bank.eq(bank + 1)]
-                with m.If(bank == BANKS - 1):
-                    m.d.sync += [bank.eq(0), row_base.eq(row_base + self.channels)]
+                m.d.sync += [tile.eq(tile + 1), column.eq(column + 1)]
+                m.d.sync += base.eq(base + self.channels)
+                with m.If(row_end):
+                    m.d.sync += [column.eq(0), bank.eq(bank + 1), base.eq(row_base)]
+                    with m.If(bank == BANKS - 1):
+                        m.d.sync += [bank.eq(0), base.eq(base + self.channels)]
+                        m.d.sync += row_base.eq(base + self.channels)
                 with m.If(last_tile):
-                    m.d.sync += [tile.eq(0), bank.eq(0), row_base.eq(0)]
+                    m.d.sync += [signal.eq(0) for signal in (tile, bank, column, base, row_base)]
                     m.d.sync += colour.eq(Mux(colour == colours - 1, 0, colour + 1))
                     with m.If(colour == colours - 1):
                         m.d.comb += full_now.eq(Cat(~half, half))

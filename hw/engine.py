@@ -72,7 +72,7 @@ class Engine(wiring.Component):
         layout = descriptor_layout(program)
         m.submodules.sequencer = sequencer = Sequencer(layout, descriptor_rows(program), timing)
         m.submodules.issuer = issuer = Issuer(
-            layout, timing, program.sizes.index_words, program.reads
+            layout, timing, program.sizes.index_words, program.reads, program.columns
         )
         m.submodules.window_side = windows = WindowSide(program)
         m.submodules.sum_side = sums = SumSide(program)
@@ -92,6 +92,9 @@ class Engine(wiring.Component):
         connect(m, windows.load, sums.load)
         connect(outer, head.o, flipped(self.o))
         last_layer = sequencer.descriptor.last
+        final = program.plans[-1]
+        # What has fewer lanes: the map's last tile, or every row's where rows are cut.
+        last_tile = words.row_end if final.out_columns > 1 else words.tile == final.out_tiles - 1
         m.d.comb += [
             sequencer.warming.eq(issuer.warming),
             sequencer.issuing.eq(issuer.tag.valid),
@@ -116,7 +119,7 @@ class Engine(wiring.Component):
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
-            head.last_tile.eq(words.tile == program.plans[-1].out_tiles - 1),
+            head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
         self._observe(outer, go, sequencer, windows, words, head)
@@ -149,13 +152,17 @@ class Engine(wiring.Component):
     def _head(self) -> Head:
         program, final = self.program, self.program.plans[-1]
         pixels = program.parameters.pixels
-        tile_lanes = Geometry(final.out_width, pixels).lanes
+        outputs = Geometry(final.out_width, pixels)
+        tile_lanes = outputs.lanes
+        last_lanes = final.out_height * final.out_width - (final.out_tiles - 1) * tile_lanes
+        if outputs.row_tiles > 1:
+            last_lanes = outputs.width - (outputs.row_tiles - 1) * tile_lanes
         return Head(
             program.images.head,
             program.images.head_offsets,
             pixels=pixels,
             tile_lanes=tile_lanes,
-            last_lanes=final.out_height * final.out_width - (final.out_tiles - 1) * tile_lanes,
+            last_lanes=last_lanes,
             sum_bits=program.head_bits,
             score_bits=program.score_bits,
         )

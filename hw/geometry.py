@@ -17,7 +17,7 @@ about lanes is known when the engine is built and no address arithmetic is left 
 
 from dataclasses import dataclass
 
-from hw.layout import rows_per_tile
+from hw.layout import row_tiles, rows_per_tile, tile_columns
 
 __all__ = ["Geometry", "lane_mask"]
 
@@ -71,9 +71,19 @@ class Geometry:
         return rows_per_tile(self.width, self.pixels)
 
     @property
+    def columns(self) -> int:
+        """Columns in a tile: all of them, unless the map is wider than the lanes."""
+        return tile_columns(self.width, self.pixels)
+
+    @property
+    def row_tiles(self) -> int:
+        """Tiles that a row is cut into."""
+        return row_tiles(self.width, self.pixels)
+
+    @property
     def lanes(self) -> int:
-        """Lanes that hold a pixel."""
-        return self.rows * self.width
+        """Lanes that hold a pixel; in the last tile of a cut row there may be fewer."""
+        return self.rows * self.columns
 
     @property
     def pooled(self) -> "Geometry":
@@ -83,56 +93,65 @@ class Geometry:
     @property
     def pooled_lanes(self) -> int:
         """Lanes of the pooled word that one tile contributes to."""
-        return max(self.rows // 2, 1) * (self.width // 2)
+        return max(self.rows // 2, 1) * (self.columns // 2)
 
     @property
     def pooled_slots(self) -> int:
-        """Tiles that make up one pooled word: 2 a row while a tile holds a single row."""
+        """Tiles that make up one pooled word: 2 rows of them while a tile holds a single row."""
         if self.rows == 1:
-            return 2 * self.pooled.rows
+            return 2 * self.pooled.rows * self.row_tiles
         return self.pooled.rows // (self.rows // 2)
 
     def pooled_offset(self, slot: int) -> int:
         """First lane of the pooled word that the tile in this slot contributes to."""
-        return (slot // 2 if self.rows == 1 else slot) * self.pooled_lanes
+        if self.rows > 1:
+            return slot * self.pooled_lanes
+        row, place = divmod(slot, self.row_tiles)
+        return row // 2 * self.pooled.width + place * self.pooled_lanes
+
+    def pooled_mask(self, slot: int) -> int:
+        """Which of its pooled lanes this tile has: the last tile of a cut row may have fewer."""
+        left = slot % self.row_tiles * self.pooled_lanes
+        right = min(left + self.pooled_lanes, self.pooled.width)
+        return lane_mask(self.pooled_lanes if self.row_tiles == 1 else right - left)
 
     def pooled_sources(self) -> list[list[int]]:
         """For each pooled lane of one tile, the lanes whose OR it is."""
         sources = []
         for row in range(0, max(self.rows - 1, 1), 2):
-            for column in range(0, self.width // 2 * 2, 2):
-                first = row * self.width + column
+            for column in range(0, self.columns // 2 * 2, 2):
+                first = row * self.columns + column
                 lanes = [first, first + 1]
                 if self.rows > 1:
-                    lanes += [first + self.width, first + self.width + 1]
+                    lanes += [first + self.columns, first + self.columns + 1]
                 sources.append(lanes)
         return sources
 
     def above(self, lane: int) -> tuple[str, int]:
         """Where the pixel above a lane lies: ("current" or "previous" tile, lane in it)."""
-        if lane >= self.width:
-            return "current", lane - self.width
-        return "previous", self.lanes - self.width + lane
+        if lane >= self.columns:
+            return "current", lane - self.columns
+        return "previous", self.lanes - self.columns + lane
 
     def below(self, lane: int) -> tuple[str, int]:
         """Where the pixel below a lane lies: ("current" or "next" tile, lane in it)."""
-        if lane + self.width < self.lanes:
-            return "current", lane + self.width
-        return "next", lane + self.width - self.lanes
+        if lane + self.columns < self.lanes:
+            return "current", lane + self.columns
+        return "next", lane + self.columns - self.lanes
 
     def row_lanes(self, row: int) -> int:
         """Mask of the lanes of one row of the tile."""
-        return lane_mask(self.width) << (row * self.width)
+        return lane_mask(self.columns) << (row * self.columns)
 
     @property
     def first_column(self) -> int:
-        """Mask of the lanes in the map's first column."""
-        return sum(1 << row * self.width for row in range(self.rows))
+        """Mask of the lanes in the map's first column, in a row's first tile."""
+        return sum(1 << row * self.columns for row in range(self.rows))
 
     @property
     def last_column(self) -> int:
-        """Mask of the lanes in the map's last column."""
-        return self.first_column << (self.width - 1)
+        """Mask of the lanes in the map's last column, in a row's last tile."""
+        return self.first_column << ((self.width - 1) % self.columns)
 
 
 def lane_mask(lanes: int) -> int:

@@ -39,7 +39,7 @@ class Head(wiring.Component):
     ----------
     weights : one word a channel, class k's signed weight at bit 8 * k.
     offsets : one signed int a class.
-    pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in the last tile.
+    pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in a last tile.
     sum_bits, score_bits : widths of accumulators and scores, signed.
 
     Members

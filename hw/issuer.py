@@ -22,8 +22,9 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
     """What accompanies an index word, from a descriptor's layout.
 
     swap: first word of a pass. channel: output channel. first_group, last_group: start or end of
-    the accumulation. top, bottom: the tile holds the map's first or last row. slot, fresh,
-    emit: the tile's place in its output word, whether it begins or completes it.
+    the accumulation. top, bottom, left, right: the tile holds the map's first or last row, first
+    or last column. slot, fresh, emit: the tile's place in its output word, whether it begins or
+    completes it.
     """
     return data.StructLayout(
         {
@@ -35,6 +36,8 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
             "last_channel": 1,
             "top": 1,
             "bottom": 1,
+            "left": 1,
+            "right": 1,
             "slot": layout["last_slot"].shape,
             "fresh": 1,
             "emit": 1,
@@ -43,7 +46,8 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
 
 
 class Issuer(wiring.Component):
-    """See the module; ``reads`` is the most that a layer needs for a channel.
+    """See the module; ``reads`` are those that a channel takes in one layer or another,
+    ``columns`` the most tiles that a row is cut into.
 
     Members
     -------
@@ -55,9 +59,17 @@ class Issuer(wiring.Component):
     last : Out, this is the layer's last index word.
     """
 
-    def __init__(self, layout: data.StructLayout, timing: Timing, index_words: int, reads: int):
+    def __init__(
+        self,
+        layout: data.StructLayout,
+        timing: Timing,
+        index_words: int,
+        reads: frozenset[int],
+        columns: int,
+    ):
         self.timing = timing
         self.reads = reads
+        self.columns = columns
         super().__init__(
             {
                 "start": In(1),
@@ -72,14 +84,16 @@ class Issuer(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         d, tag = self.descriptor, self.tag
-        warm = Signal(range(self.timing.reading(self.reads).prepare + 1))
+        warm = Signal(range(self.timing.reading(max(self.reads)).prepare + 1))
         running = Signal()
         tile = Signal.like(d.end_tile)
         group = Signal.like(d.last_group)
         channel = Signal.like(d.pass_end)
         slot = Signal.like(d.last_slot)
+        column = Signal(range(self.columns))
 
-        last_tile = tile == d.end_tile
+        last_column = column == d.last_column
+        last_tile = (tile == d.end_tile) & last_column
         last_group = group == d.last_group
         pass_end = channel == d.pass_end
         m.d.comb += [
@@ -93,6 +107,8 @@ class Issuer(wiring.Component):
             tag.last_channel.eq(channel == d.last_channel),
             tag.top.eq(tile == 0),
             tag.bottom.eq(tile == d.bottom_tile),
+            tag.left.eq(column == 0),
+            tag.right.eq(last_column),
             tag.slot.eq(slot),
             tag.fresh.eq(slot == 0),
             tag.emit.eq((slot == d.last_slot) | last_tile),
@@ -107,15 +123,19 @@ class Issuer(wiring.Component):
         with m.If(running & pass_end):
             m.d.sync += [channel.eq(0), group.eq(group + 1)]
             with m.If(last_group):
-                m.d.sync += [group.eq(0), self.index_address.eq(d.index_base), tile.eq(tile + 1)]
+                m.d.sync += [group.eq(0), self.index_address.eq(d.index_base)]
+                m.d.sync += column.eq(column + 1)
+                with m.If(last_column):
+                    m.d.sync += [column.eq(0), tile.eq(tile + 1)]
                 m.d.sync += slot.eq(Mux(slot == d.last_slot, 0, slot + 1))
         with m.If(self.last):
             # The last pass ends with its last word; what a pass waits for comes no more.
             m.d.sync += running.eq(0)
         prepare = self.timing.prepare
-        if self.reads > 1:
-            prepare = Mux(d.twice, self.timing.reading(self.reads).prepare, prepare)
+        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+            if reads in self.reads:
+                prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
         with m.If(self.start):
-            m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot)]
+            m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot, column)]
             m.d.sync += [warm.eq(prepare), self.index_address.eq(d.index_base)]
         return m

@@ -4,39 +4,56 @@ A **tile** is a word of ``pixels`` lanes and holds whole rows of the map: ``rows
 them, the largest power of two that fits. Lane ``i`` holds row ``i // width``, column
 ``i % width`` of its tile; lanes behind the last row are idle. With powers of two, the tiles of a
 map and those of the map after 2x2 pooling always line up.
+
+A row that is wider than the lanes is cut: a tile then holds ``tile_columns`` of one row, an even
+number, so that pooling never crosses a cut; its last tile holds what is left. Tiles are counted
+row by row.
 """
 
 import numpy as np
 
-__all__ = ["pack_map", "rows_per_tile", "tiles", "unpack_word"]
+__all__ = ["pack_map", "row_tiles", "rows_per_tile", "tile_columns", "tiles", "unpack_map"]
+
+
+def tile_columns(width: int, pixels: int) -> int:
+    """Columns of a map of this width in one word."""
+    return width if width <= pixels else max(pixels - pixels % 2, 1)
+
+
+def row_tiles(width: int, pixels: int) -> int:
+    """Words that a row is cut into: 1 unless it is wider than the lanes."""
+    return -(-width // tile_columns(width, pixels))
 
 
 def rows_per_tile(width: int, pixels: int) -> int:
-    """Rows of a map of this width in one word; 0 when the map is wider than the lanes."""
-    rows = pixels // width
-    return 1 << (rows.bit_length() - 1) if rows else 0
+    """Rows of a map of this width in one word."""
+    return 1 << ((pixels // width).bit_length() - 1) if width <= pixels else 1
 
 
 def tiles(height: int, width: int, pixels: int) -> int:
     """Words that hold one channel of a map."""
-    return -(-height // rows_per_tile(width, pixels))
+    return -(-height // rows_per_tile(width, pixels)) * row_tiles(width, pixels)
 
 
 def pack_map(planes: np.ndarray, pixels: int) -> list[list[int]]:
     """Words [tiles][channels] of a map, bool [channels, height, width]; idle lanes are 0."""
     _, height, width = planes.shape
-    rows = rows_per_tile(width, pixels)
+    rows, columns = rows_per_tile(width, pixels), tile_columns(width, pixels)
     return [
         [
-            sum(1 << int(lane) for lane in np.flatnonzero(plane[top : top + rows]))
+            sum(
+                1 << int(lane)
+                for lane in np.flatnonzero(plane[top : top + rows, left : left + columns])
+            )
             for plane in planes
         ]
         for top in range(0, height, rows)
+        for left in range(0, width, columns)
     ]
 
 
-def unpack_word(word: int, height: int, width: int, pixels: int, tile: int) -> np.ndarray:
-    """The rows, bool [rows, width], that one word holds of a map of this size."""
-    rows = min(rows_per_tile(width, pixels), height - tile * rows_per_tile(width, pixels))
-    lanes = (word >> lane & 1 for lane in range(rows * width))
-    return np.fromiter(lanes, bool, rows * width).reshape(rows, width)
+def unpack_map(words: list[int], height: int, width: int, pixels: int) -> np.ndarray:
+    """The map, bool [height, width], of one channel's words, tile by tile."""
+    rows, columns = rows_per_tile(width, pixels), tile_columns(width, pixels)
+    lanes = np.array([[word >> lane & 1 for lane in range(rows * columns)] for word in words], bool)
+    return lanes.reshape(-1, row_tiles(width, pixels) * columns)[:height, :width]

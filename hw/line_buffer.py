@@ -17,8 +17,16 @@ behind. Where a word of outputs takes two reads, the second keeps what the first
 
     cycle          0            1            2
     banks          3 words      3 words
-    second         0            1
+    part           0            1
     windows                     (lower part) P x 9 bits
+
+A map wider than the lanes is cut, see `hw.layout`. The tiles to the left and to the right are then
+read first, and of these only the nearest column is kept, three bits each::
+
+    cycle          0            1            2            3
+    banks          3 left       3 right      3 words
+    part           0            1            2
+    windows                                               P x 9 bits
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
@@ -27,6 +35,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.banks import BANKS
 from hw.geometry import Geometry
+from hw.layout import tile_columns
 
 __all__ = ["LineBuffer"]
 
@@ -44,11 +53,11 @@ class LineBuffer(wiring.Component):
     -------
     words : In, [3] words as the banks hold them.
     phase : In, bank of the middle tile.
-    second : In, with ``words``: these are the upper part of a word of outputs.
+    part : In, with ``words``: which of a channel's reads this is.
     geometry : In, which of the geometries.
     first_rows, last_rows : In(P), lanes whose windows reach over the map's first and last row,
         with ``words``.
-    first_columns, last_columns : In(P), those over its first and last column, constant in a layer.
+    first_columns, last_columns : In(P), those over its first and last column, with ``windows``.
     windows : Out(9 * P); tap t of lane i at bit ``9 * i + t``.
     """
 
@@ -61,7 +70,7 @@ class LineBuffer(wiring.Component):
             {
                 "words": In(data.ArrayLayout(pixels, BANKS)),
                 "phase": In(range(BANKS)),
-                "second": In(1),
+                "part": In(range(3)),
                 "geometry": In(range(max(len(geometries), 2))),
                 "first_rows": In(pixels),
                 "last_rows": In(pixels),
@@ -79,35 +88,39 @@ class LineBuffer(wiring.Component):
             rotated = Array(self.words[(bank + place) % BANKS] for bank in range(BANKS))
             m.d.comb += tiles[name].eq(rotated[self.phase])
 
-        # The three rows of every lane's window, aligned to the lanes.
-        rows = {name: Signal(self.pixels, name=name) for name in ROWS}
-        odds = {name: Signal(self.pixels, name=f"{name}_odd") for name in ROWS}
-        strided = Signal()
+        # The three rows of every lane's window, aligned to the lanes; at stride 2, the columns
+        # to the right of them.
         inside = (1 << self.pixels) - 1
         masks = {"above": ~self.first_rows, "middle": inside, "below": ~self.last_rows}
-        m.d.sync += rows["middle"].eq(tiles["current"])
+        rows = {name: Signal(self.pixels, name=name) for name in ROWS}
+        new = {name: Signal(self.pixels, name=f"new_{name}") for name in ROWS}
+        odds = {name: Signal(self.pixels, name=f"{name}_odd") for name in ROWS}
+        strided, cut = Signal(), Signal()
+        m.d.comb += new["middle"].eq(tiles["current"])
         with m.Switch(self.geometry):
             for number, geometry in enumerate(self.geometries):
                 with m.Case(number):
                     if geometry.stride == 1:
-                        self._align(m, geometry, tiles, rows, masks)
+                        m.d.comb += cut.eq(geometry.row_tiles > 1)
+                        self._align(m, geometry, tiles, new, masks)
                         continue
                     m.d.comb += strided.eq(1)
-                    for name, offset in ROWS.items():
-                        for column, words in enumerate((rows, odds)):
-                            taken = self._take(geometry, tiles, words[name], offset, column)
-                            m.d.sync += words[name].eq(taken & masks[name])
+                    for name, row in ROWS.items():
+                        even = self._take(geometry, tiles, rows[name], row, 0)
+                        odd = self._take(geometry, tiles, odds[name], row, 1)
+                        m.d.comb += new[name].eq(even & masks[name])
+                        m.d.sync += odds[name].eq(odd & masks[name])
 
         taps = []
         for name, row in rows.items():
-            left, right = row, row >> 1
+            m.d.sync += row.eq(new[name])
+            left, right = (row << 1)[: self.pixels], row >> 1
             if any(geometry.stride == 2 for geometry in self.geometries):
-                left, right = Mux(strided, odds[name], row), Mux(strided, odds[name], row >> 1)
-            taps += [
-                (left << 1)[: self.pixels] & ~self.first_columns,
-                row,
-                right & ~self.last_columns,
-            ]
+                left = Mux(strided, odds[name] << 1, left)[: self.pixels]
+                right = Mux(strided, odds[name], right)
+            if any(geometry.row_tiles > 1 for geometry in self.geometries):
+                left, right = self._join(m, name, new[name], left, right, cut)
+            taps += [left & ~self.first_columns, row, right & ~self.last_columns]
         planes = [Signal(self.pixels, name=f"tap{tap}") for tap in range(len(taps))]
         m.d.comb += [plane.eq(tap) for plane, tap in zip(planes, taps, strict=True)]
         m.d.comb += self.windows.eq(
@@ -115,13 +128,13 @@ class LineBuffer(wiring.Component):
         )
         return m
 
-    def _align(self, m: Module, geometry: Geometry, tiles, rows, masks) -> None:
+    def _align(self, m: Module, geometry: Geometry, tiles, new, masks) -> None:
         """At stride 1: the pixels above and below every lane's own."""
         up = [geometry.above(lane) for lane in range(geometry.lanes)]
         down = [geometry.below(lane) for lane in range(geometry.lanes)]
         for name, places in (("above", up), ("below", down)):
             aligned = Cat(tiles[tile][lane] for tile, lane in places)
-            m.d.sync += rows[name].eq(aligned & masks[name])
+            m.d.comb += new[name].eq(aligned & masks[name])
 
     def _take(self, geometry: Geometry, tiles, kept: Signal, row: int, column: int):
         """At stride 2: one tap of every lane, the lower part kept in a second read."""
@@ -130,4 +143,18 @@ class LineBuffer(wiring.Component):
         )
         if geometry.parts == 1:
             return part
-        return Cat(Mux(self.second, kept[: len(part)], part), part)
+        return Cat(Mux(self.part[0], kept[: len(part)], part), part)
+
+    def _join(self, m: Module, name: str, new: Signal, left, right, cut: Signal):
+        """Where rows are cut: taps to the left and right, with the nearest columns of the tiles
+        beside, which the first two reads have brought."""
+        columns = tile_columns(self.pixels + 1, self.pixels)
+        before, behind = Signal(name=f"{name}_before"), Signal(name=f"{name}_behind")
+        with m.Switch(self.part):
+            with m.Case(0):
+                m.d.sync += before.eq(new[columns - 1])
+            with m.Case(1):
+                m.d.sync += behind.eq(new[0])
+        # Where rows are whole, the first lane is masked, and the last one takes its neighbour.
+        last = Mux(cut, behind, right[columns - 1])
+        return Cat(before, left[1:]), Cat(right[: columns - 1], last, right[columns:])

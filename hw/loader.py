@@ -17,9 +17,13 @@ tiles further, where two of the three banks are a row of words ahead::
     channel      0  0  1  1
     second       0  1  0  1
     load         0  1  0  1
+
+Where rows are cut into tiles (see `hw.layout`), each channel is read three times in turn: left of
+the tile, right of it, and itself, ``part`` 0, 1, 2. A bank then holds the tiles of its row side by
+side, and only the last of them moves the row on.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,7 +40,8 @@ class Loader(wiring.Component):
     ----------
     layout, timing : the descriptor's layout and the engine's timing, with one read a channel.
     pixels, channels, words : P, C, and the depth of a bank.
-    strided : a layer has stride 2. reads : the most that a layer needs for a channel.
+    strided : a layer has stride 2. reads : those that a channel takes in one layer or another.
+    columns : the most tiles that a row is cut into.
 
     Members
     -------
@@ -45,10 +50,11 @@ class Loader(wiring.Component):
     in_base : In, place of the layer's input map in each bank.
     address : Out, [3] read addresses; valid with ``read``.
     read : Out, a channel is read this cycle; ``lane`` is its place in the group and ``null``
-        says that the map has no such channel. second : Out, it is read for the second time.
-        load : Out, this is its last read.
+        says that the map has no such channel. part : Out, which of its reads this is;
+        load : Out, the last one.
     phase : Out, bank of the middle tile; first_rows, last_rows : Out(P), lanes whose windows
-        reach over the map's first and last row. All valid with ``read``.
+        reach over the map's first and last row; first_columns, last_columns : Out(P), over its
+        first and last column. All valid with ``read``.
     """
 
     def __init__(
@@ -60,12 +66,14 @@ class Loader(wiring.Component):
         channels: int,
         words: int,
         strided: bool,
-        reads: int,
+        reads: frozenset[int],
+        columns: int,
     ):
         self.timing = timing
         self.channels = channels
         self.strided = strided
         self.reads = reads
+        self.columns = columns
         address = range(max(words, 2))
         super().__init__(
             {
@@ -74,13 +82,15 @@ class Loader(wiring.Component):
                 "in_base": In(address),
                 "address": Out(data.ArrayLayout(Signal(address).shape(), BANKS)),
                 "read": Out(1),
-                "second": Out(1),
+                "part": Out(range(3)),
                 "load": Out(1),
                 "lane": Out(range(channels)),
                 "null": Out(1),
                 "phase": Out(range(BANKS)),
                 "first_rows": Out(pixels),
                 "last_rows": Out(pixels),
+                "first_columns": Out(pixels),
+                "last_columns": Out(pixels),
             }
         )
 
@@ -89,24 +99,29 @@ class Loader(wiring.Component):
         d, timing = self.descriptor, self.timing
         active = Signal()
         tile = Signal.like(d.end_tile)
+        column = Signal(range(self.columns))
         group = Signal.like(d.last_group)
-        channel = Signal.like(d.c_in + self.channels)
+        place = Signal.like(d.row_words)  # of the tile's first channel in its row of tiles
+        channel = Signal.like(d.row_words + d.c_in + self.channels)
         pass_cycle = Signal.like(d.pass_end)
-        step_cycle = Signal(range(timing.reading(self.reads).stride))
+        step_cycle = Signal(range(timing.reading(max(self.reads)).stride))
         step = Signal(range(timing.steps + 1))
         bases = Signal.like(self.address)
         middle = Signal.like(self.phase)  # bank of the first read's middle tile
 
-        step_reads, stride = timing.step_reads, timing.stride
-        if self.reads > 1:
-            twice = timing.reading(2)
-            step_reads = Mux(d.twice, twice.step_reads, step_reads)
-            stride = Mux(d.twice, twice.stride, stride)
-            self._read_twice(m, bases, channel, middle)
-        else:
-            m.d.comb += [self.load.eq(self.read), self.phase.eq(middle)]
-            m.d.comb += [self.address[bank].eq(bases[bank] + channel) for bank in range(BANKS)]
+        step_reads, stride, last_part = timing.step_reads, timing.stride, 0
+        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+            if reads in self.reads:
+                step_reads = Mux(layer, timing.reading(reads).step_reads, step_reads)
+                stride = Mux(layer, timing.reading(reads).stride, stride)
+                last_part = Mux(layer, reads - 1, last_part)
+        self._address(m, bases, channel, middle)
+        m.d.comb += self.load.eq(self.read & (self.part == last_part))
+        if max(self.reads) > 1:
+            with m.If(self.read):
+                m.d.sync += self.part.eq(Mux(self.load, 0, self.part + 1))
 
+        last_column = column == d.last_column if self.columns > 1 else 1
         last_group = group == d.last_group
         pass_end = pass_cycle == d.pass_end
         m.d.comb += [
@@ -114,6 +129,8 @@ class Loader(wiring.Component):
             self.null.eq(last_group & (self.lane >= d.last_channels)),
             self.first_rows.eq(Mux(tile == 0, d.first_rows, 0)),
             self.last_rows.eq(Mux(tile == d.bottom_tile, d.last_rows, 0)),
+            self.first_columns.eq(Mux(column == 0, d.first_columns, 0)),
+            self.last_columns.eq(Mux(last_column, d.last_columns, 0)),
         ]
 
         with m.If(self.load):
@@ -126,23 +143,30 @@ class Loader(wiring.Component):
             m.d.sync += [pass_cycle.eq(0), step_cycle.eq(0), step.eq(0), self.lane.eq(0)]
             m.d.sync += group.eq(group + 1)
             with m.If(last_group):
-                m.d.sync += [group.eq(0), channel.eq(0), tile.eq(tile + 1)]
-                m.d.sync += active.eq(tile != d.end_tile)
-                self._move_on(m, bases, middle)
+                m.d.sync += group.eq(0)
+                if self.columns > 1:
+                    m.d.sync += [column.eq(column + 1), place.eq(place + d.c_in)]
+                    m.d.sync += channel.eq(place + d.c_in)
+                with m.If(last_column):
+                    m.d.sync += [column.eq(0), place.eq(0), channel.eq(0), tile.eq(tile + 1)]
+                    m.d.sync += active.eq(tile != d.end_tile)
+                    self._move_on(m, bases, middle)
         with m.If(self.start):
             m.d.sync += [signal.eq(0) for signal in (tile, group, channel, middle)]
+            m.d.sync += [column.eq(0), place.eq(0)]
             m.d.sync += [signal.eq(0) for signal in (pass_cycle, step_cycle, step, self.lane)]
             m.d.sync += active.eq(1)
             m.d.sync += [bases[0].eq(self.in_base), bases[1].eq(self.in_base)]
             # The first advance of the last bank brings it to the map's first row.
-            m.d.sync += bases[2].eq(self.in_base - d.c_in)
+            m.d.sync += bases[2].eq(self.in_base - d.row_words)
         return m
 
     def _move_on(self, m: Module, bases, middle: Signal) -> None:
-        """To the middle tile of the next pass: one, two or four tiles further."""
+        """To the middle tile of the next pass: one, two or four rows of tiles further."""
         d = self.descriptor
         up, down = Mux(middle == BANKS - 1, 0, middle + 1), Mux(middle == 0, BANKS - 1, middle - 1)
-        further = Mux(d.twice, d.c_in << 1, d.c_in) if self.reads > 1 else d.c_in
+        words = d.row_words
+        further = Mux(d.twice, words << 1, words) if 2 in self.reads else words
         m.d.sync += middle.eq(Mux(d.strided & ~d.twice, down, up) if self.strided else up)
         for bank in range(BANKS):
             # The bank of the tile above is the one before the middle tile's.
@@ -150,27 +174,26 @@ class Loader(wiring.Component):
                 m.d.sync += bases[bank].eq(bases[bank] + further)
             if self.strided:
                 with m.Elif((middle == bank) & d.strided):
-                    m.d.sync += bases[bank].eq(bases[bank] + d.c_in)
-            if self.reads > 1:
+                    m.d.sync += bases[bank].eq(bases[bank] + words)
+            if 2 in self.reads:
                 with m.Elif((middle == (bank - 1) % BANKS) & d.twice):
-                    m.d.sync += bases[bank].eq(bases[bank] + d.c_in)
+                    m.d.sync += bases[bank].eq(bases[bank] + words)
 
-    def _read_twice(self, m: Module, bases, channel: Signal, middle: Signal) -> None:
-        """Addresses of first and second reads, in a layer that has such."""
+    def _address(self, m: Module, bases, channel: Signal, middle: Signal) -> None:
+        """Addresses, and the bank of the middle tile, of each part."""
         d = self.descriptor
-        with m.If(self.read):
-            m.d.sync += self.second.eq(d.twice & ~self.second)
-        # The same channel a row of words further.
-        ahead = Signal.like(d.c_in + channel)
-        m.d.sync += ahead.eq(d.c_in + channel)
-        m.d.comb += [
-            self.load.eq(self.read & (self.second | ~d.twice)),
-            # Two tiles further is one bank back.
-            self.phase.eq(
-                Mux(self.second, Mux(middle == 0, BANKS - 1, middle - 1), middle)
-            ),
-        ]
+        further = d.twice & self.part[0] if 2 in self.reads else Const(0)
+        # Two tiles further is one bank back.
+        back = Mux(middle == 0, BANKS - 1, middle - 1)
+        m.d.comb += self.phase.eq(Mux(further, back, middle))
+        beside = channel
+        if 3 in self.reads:
+            apart = Mux(self.part == 0, channel - d.c_in, channel + d.c_in)
+            beside = Mux(d.last_column.any() & (self.part != 2), apart, channel)
+        ahead = Signal.like(d.row_words + channel)
+        if 2 in self.reads:
+            m.d.sync += ahead.eq(d.row_words + channel)
         for bank in range(BANKS):
             is_next = middle == (bank - 1) % BANKS
-            place = Mux(self.second & ~is_next, ahead, channel)
+            place = Mux(further & ~is_next, ahead, beside)
             m.d.comb += self.address[bank].eq(bases[bank] + place)

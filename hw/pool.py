@@ -110,5 +110,8 @@ class Pool(wiring.Component):
         with m.Switch(self.slot):
             for slot in range(geometry.pooled_slots):
                 with m.Case(slot):
-                    m.d.comb += moved.eq(pooled << geometry.pooled_offset(slot))
+                    held = pooled
+                    if geometry.row_tiles > 1:
+                        held = pooled & geometry.pooled_mask(slot)
+                    m.d.comb += moved.eq(held << geometry.pooled_offset(slot))
         return moved

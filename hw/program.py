@@ -28,7 +28,9 @@ class LayerPlan:
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
     make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
     ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
-    ``last_row`` the place of the bottom row; ``reads`` of three input words make one.
+    ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
+    and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
+    of three input words make a tile.
     """
 
     name: str
@@ -40,6 +42,7 @@ class LayerPlan:
     pool: bool
     geometry: int
     reads: int
+    columns: int
     tiles: int
     groups: int
     last_channels: int
@@ -49,6 +52,7 @@ class LayerPlan:
     out_height: int
     out_width: int
     out_tiles: int
+    out_columns: int
     in_base: int
     out_base: int
     index_base: int
@@ -145,9 +149,14 @@ class Program:
         return self.network.input_thresholds.shape[1]
 
     @property
-    def reads(self) -> int:
-        """The most reads of three words that a layer needs to load a channel."""
-        return max(plan.reads for plan in self.plans)
+    def reads(self) -> frozenset[int]:
+        """Reads of three words that a channel takes, in one layer or another."""
+        return frozenset(plan.reads for plan in self.plans)
+
+    @property
+    def columns(self) -> int:
+        """The most tiles that a row is cut into; 1 where no map is wider than the lanes."""
+        return max(plan.columns for plan in self.plans)
 
     @property
     def strided(self) -> bool:

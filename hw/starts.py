@@ -17,7 +17,7 @@ and comparison are one addition. Starts are kept modulo 2^bits; the complete sum
 """
 
 import numpy as np
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -81,7 +81,8 @@ class Starts(wiring.Component):
 
     A tile's rows differ only in being first or last, so the choice is made once a row and is
     wiring from there on: a lane needs a multiplexer only for map widths that put it in different
-    places, and a row that is last in no map has none either.
+    places, and a row that is last in no map has none either. In the tiles of a cut row the outer
+    lanes are at the map's sides only in the first and the last tile: that, too, is chosen once.
 
     Parameters
     ----------
@@ -93,6 +94,7 @@ class Starts(wiring.Component):
     -------
     word : In, starts of the nine places from the lowest bit up.
     top, bottom : In, the tile holds the map's first or last row; last_row : In, which one that is.
+    left, right : In, the tile holds the first or last column; heeded where rows are cut.
     geometry : In, which of the geometries, constant in a layer.
     starts : Out, [P], one cycle later.
     """
@@ -114,6 +116,8 @@ class Starts(wiring.Component):
                 "word": In(data.ArrayLayout(width, PLACES)),
                 "top": In(1),
                 "bottom": In(1),
+                "left": In(1),
+                "right": In(1),
                 "last_row": In(range(max(self.rows, 2))),
                 "geometry": In(range(max(len(geometries), 2))),
                 "starts": Out(data.ArrayLayout(width, pixels)),
@@ -133,12 +137,11 @@ class Starts(wiring.Component):
             chosen: dict[int, tuple[Signal, list[int]]] = {}
             for number, geometry in enumerate(self.geometries):
                 if lane < geometry.lanes:
-                    row, column = divmod(lane, geometry.width)
-                    side = LAST if column == geometry.width - 1 else BETWEEN
-                    value = rows[row][FIRST if column == 0 else side]
+                    row, column = divmod(lane, geometry.columns)
+                    value = rows[row][_sides(geometry, column)]
                     chosen.setdefault(id(value), (value, []))[1].append(number)
             # One of them is for all other geometries, whose lane this is not.
-            *some, (other, _) = list(chosen.values()) or [(between[BETWEEN], [])]
+            *some, (other, _) = list(chosen.values()) or [(between[(BETWEEN,)], [])]
             m.d.comb += start.eq(other)
             with m.Switch(self.geometry):
                 for value, numbers in some:
@@ -146,13 +149,37 @@ class Starts(wiring.Component):
                         m.d.comb += start.eq(value)
         return m
 
-    def _row(self, m: Module, name: str, sides: dict) -> list[Signal]:
-        """A row's starts by column, of the first side whose condition holds."""
-        chosen = [Signal(self.word.shape().elem_shape, name=f"{name}_{c}") for c in range(SIDES)]
-        for column, start in enumerate(chosen):
+    def _row(self, m: Module, name: str, sides: dict) -> dict[tuple[int, ...], Signal]:
+        """A row's starts, of the first side whose condition holds, by what `_sides` gives."""
+        kinds = {(FIRST,), (BETWEEN,), (LAST,)}
+        for geometry in self.geometries:
+            kinds |= {_sides(geometry, column) for column in range(geometry.columns)}
+        chosen = {}
+        for kind in sorted(kinds):
+            signal = f"{name}_{''.join(map(str, kind))}"
+            chosen[kind] = start = Signal(self.word.shape().elem_shape, name=signal)
             *conditional, (otherwise, _) = sides.items()
-            m.d.sync += start.eq(self.word[SIDES * otherwise + column])
+            m.d.sync += start.eq(self._column(otherwise, kind))
             for side, condition in reversed(conditional):
                 with m.If(condition):
-                    m.d.sync += start.eq(self.word[SIDES * side + column])
+                    m.d.sync += start.eq(self._column(side, kind))
         return chosen
+
+    def _column(self, row: int, kind: tuple[int, ...]) -> Value:
+        """The start of a row's side, of the first column side that the tile has at the map's."""
+        *conditional, otherwise = kind
+        value = self.word[SIDES * row + otherwise]
+        for side in reversed(conditional):
+            at_side = self.left if side == FIRST else self.right
+            value = Mux(at_side, self.word[SIDES * row + side], value)
+        return value
+
+
+def _sides(geometry: Geometry, column: int) -> tuple[int, ...]:
+    """On which sides of the map a tile's column may be: one, or, where rows are cut, each that it
+    is on in some tile, and between in the others."""
+    last = (geometry.width - 1) % geometry.columns
+    if geometry.columns == geometry.width:
+        return (FIRST,) if column == 0 else (LAST,) if column == last else (BETWEEN,)
+    ends = [side for side, at in ((FIRST, 0), (LAST, last)) if column == at]
+    return (*ends, BETWEEN)

@@ -15,7 +15,8 @@ group lacks included, and the tiles beyond the map's ends are read and then mask
 
     activation bits read = tiles * groups * C * reads * 3 * P
 
-with two reads where a word of outputs at stride 2 takes five tiles (see `hw.geometry`), else one.
+with two reads where a word of outputs at stride 2 takes five tiles (see `hw.geometry`), three where
+rows are cut (see `hw.loader`), else one.
 
 Each output word holds P bits of one channel of the (pooled) output map:
 

@@ -90,11 +90,14 @@ class WindowSide(wiring.Component):
             channels=parameters.channels,
             words=max(2 * sizes.input_words, sizes.activation_words),
             strided=program.strided,
+            columns=program.columns,
             reads=program.reads,
         )
         m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
 
         connect(m, flipped(self.i), encoder.i)
+        # Constant in a layer, unless rows are cut.
+        column_wait = LOAD_LATENCY if program.columns > 1 else 0
         half_base = Mux(self.half, sizes.input_words, 0)
         m.d.comb += [
             self.full.eq(encoder.full),
@@ -124,9 +127,9 @@ class WindowSide(wiring.Component):
             ]
         m.d.comb += [
             lines.geometry.eq(d.geometry),
-            lines.first_columns.eq(d.first_columns),
-            lines.last_columns.eq(d.last_columns),
-            lines.second.eq(delay(m, loader.second, BankedMemory.latency, "second")),
+            lines.first_columns.eq(delay(m, loader.first_columns, column_wait, "first_columns")),
+            lines.last_columns.eq(delay(m, loader.last_columns, column_wait, "last_columns")),
+            lines.part.eq(delay(m, loader.part, BankedMemory.latency, "part")),
             lines.phase.eq(delay(m, loader.phase, BankedMemory.latency, "phase")),
             lines.first_rows.eq(delay(m, loader.first_rows, BankedMemory.latency, "first_rows")),
             lines.last_rows.eq(delay(m, loader.last_rows, BankedMemory.latency, "last_rows")),
@@ -143,7 +146,11 @@ class WindowSide(wiring.Component):
 
     def _load_start(self, m: Module) -> Value:
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
-        timing = self.program.timing
-        waits = [timing.reading(reads).load_wait for reads in range(1, self.program.reads + 1)]
-        starts = [delay(m, self.start, wait, f"load_start{n}") for n, wait in enumerate(waits)]
-        return starts[0] if len(set(waits)) == 1 else Mux(self.descriptor.twice, *reversed(starts))
+        timing, d = self.program.timing, self.descriptor
+        wait = timing.load_wait
+        start = delay(m, self.start, wait, "load_start")
+        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+            other = timing.reading(reads).load_wait
+            if reads in self.program.reads and other != wait:
+                start = Mux(layer, delay(m, self.start, other, f"load_start{reads}"), start)
+        return start

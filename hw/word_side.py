@@ -38,7 +38,8 @@ class WordSide(wiring.Component):
     start, descriptor : In, of the layer.
     tag, thresholds : In, the latter a word of `hw.compiler`; sums : In, theirs, a cycle later.
     valid, word, channel : Out, a complete output word and its channel.
-    bank, address, tile : Out, where it goes in the activation memory and which tile it is.
+    bank, address, tile : Out, where it goes in the activation memory and which tile it is;
+        row_end : Out, it is the last tile of a cut row.
     """
 
     latency = Accumulator.latency + Pool.latency
@@ -61,6 +62,7 @@ class WordSide(wiring.Component):
                 "bank": Out(range(BANKS)),
                 "address": Out(range(max(program.sizes.activation_words, 2))),
                 "tile": Out(range(most_tiles + 1)),
+                "row_end": Out(1),
             }
         )
 
@@ -87,8 +89,9 @@ class WordSide(wiring.Component):
             slots=max(plan.slots for plan in program.plans),
             depth=sizes.pool_words,
         )
+        out_columns = max(plan.out_columns for plan in program.plans)
         m.submodules.write_back = write_back = WriteBack(
-            sizes.activation_words, len(self.channel), len(self.tile)
+            sizes.activation_words, len(self.channel), len(self.tile), out_columns
         )
 
         tag = self.tag
@@ -102,6 +105,8 @@ class WordSide(wiring.Component):
             starts.word.eq(self.thresholds[1:]),
             starts.top.eq(tag.top),
             starts.bottom.eq(tag.bottom),
+            starts.left.eq(tag.left),
+            starts.right.eq(tag.right),
             starts.last_row.eq(d.last_row),
             starts.geometry.eq(d.geometry),
         ]
@@ -123,11 +128,13 @@ class WordSide(wiring.Component):
             self.channel.eq(tag.channel),
             write_back.start.eq(self.start),
             write_back.base.eq(d.out_base),
+            write_back.last_column.eq(d.last_out_column),
             write_back.valid.eq(self.valid),
             write_back.channel.eq(tag.channel),
             write_back.last_channel.eq(tag.last_channel),
             self.bank.eq(write_back.bank),
             self.address.eq(write_back.address),
             self.tile.eq(write_back.tile),
+            self.row_end.eq(write_back.row_end),
         ]
         return m

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.layout import tiles, unpack_word
+from hw.layout import tiles, unpack_map
 from model.errors import CheckError
 from model.format import Network
 
@@ -78,13 +78,12 @@ class MapRecorder:
         return f"tile {tile} of channel {channel}"
 
     def _unpack(self) -> np.ndarray:
-        def rows(tile: int, channel: int) -> np.ndarray:
-            word = self._words[tile, channel]
-            return unpack_word(word, self.height, self.width, self.pixels, tile)
-
         return np.stack(
             [
-                np.concatenate([rows(tile, channel) for tile in range(self.tiles)])
+                unpack_map(
+                    [self._words[tile, channel] for tile in range(self.tiles)],
+                    *(self.height, self.width, self.pixels),
+                )
                 for channel in range(self.channels)
             ]
         )

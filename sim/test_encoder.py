@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.encoder import Encoder
-from hw.layout import pack_map
+from hw.layout import pack_map, row_tiles
 from model import golden
 from sim.clocked import simulate
 from sim.synthetic import random_images, random_network
@@ -16,6 +16,8 @@ CASES = [
     (3, 5, 7, 2, 16),
     (2, 6, 4, 5, 8),
     (1, 3, 9, 8, 9),
+    (2, 7, 9, 2, 4),
+    (1, 4, 5, 3, 3),
 ]
 
 
@@ -28,7 +30,8 @@ def test_writes_the_planes_of_every_image(case, gaps, seed):
     images = random_images(seed, network, 3)
     planes = golden.encode(network, images)
     rng = np.random.default_rng(seed)
-    words = -(-len(pack_map(planes[0], pixels)) // 3) * colours * levels
+    cuts = row_tiles(width, pixels)
+    words = -(-len(pack_map(planes[0], pixels)) // (3 * cuts)) * cuts * colours * levels
     dut = Encoder(
         network.input_thresholds.tolist(),
         height=height, width=width, pixels=pixels, half_words=words,
@@ -67,9 +70,10 @@ def test_writes_the_planes_of_every_image(case, gaps, seed):
                 await ctx.tick().repeat(3 * images[0].size * levels)
                 assert ctx.get(dut.full) == 3 or gaps
                 assert not ctx.get(dut.i.ready) or gaps
-            for tile, row in enumerate(expected):
-                for channel, word in enumerate(row):
-                    place = (half, tile % 3, tile // 3 * plane.shape[0] + channel)
+            for tile, channels in enumerate(expected):
+                for channel, word in enumerate(channels):
+                    row, cut = divmod(tile, cuts)
+                    place = (half, row % 3, (row // 3 * cuts + cut) * plane.shape[0] + channel)
                     assert memory[place] == word, (image, tile, channel)
             ctx.set(dut.release, 1 << half)
             await ctx.tick()

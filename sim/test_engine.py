@@ -12,6 +12,7 @@ import pytest
 
 from hw.compiler import compile_network
 from hw.cycles import predict
+from hw.sequencer import Phase
 from model import golden
 from model.errors import UserError
 from sim.harness import Stalls
@@ -168,6 +169,50 @@ def test_stride_two_fills_the_lanes(seed, array):
     more = sum(conv) - predict(plain)[0].cycles
     # The first channels are read twice before the first index word; nothing else is slower.
     assert 0 <= more <= shape["channels"]
+
+
+CUT = {
+    "two tiles a row": {"image": (1, 5, 9)},
+    "tiles of equal width": {"image": (1, 4, 16)},
+    "several groups": {"image": (1, 4, 11), "levels": 7},
+    "odd lanes": {"image": (2, 7, 17), "pixels": 7},
+    "three lanes": {"image": (1, 4, 7), "pixels": 3},
+    "two lanes": {"image": (1, 3, 5), "pixels": 2},
+    "one lane": {"image": (1, 3, 4), "pixels": 1},
+    "one row": {"image": (1, 1, 9)},
+    "two rows": {"image": (1, 2, 9)},
+    "many rows": {"image": (1, 14, 9)},
+    "pooled into whole rows": {"image": (1, 9, 17), "pools": ("max2", "none")},
+    "pooled into two rows a word": {"image": (1, 8, 9), "pools": ("max2", "none")},
+    "pooled, odd lanes": {"image": (1, 7, 13), "pools": ("max2", "none"), "pixels": 7},
+    "pooled later": {"image": (1, 7, 13), "pools": ("none", "max2")},
+    "pooled, then a stride": {"image": (1, 9, 16), "pools": ("max2", "none"), "strides": (1, 2)},
+    "few outputs: loading shows": {"image": (1, 4, 9), "channels": (1, 2), "levels": 7},
+    "single channels": {"levels": 1, "channels": (1, 1), "image": (1, 3, 10)},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("options", CUT.values(), ids=CUT)
+def test_maps_wider_than_the_lanes(seed, array, options):
+    options = {"channels": (4, 5), "pools": ("none", "none"), "tau": 3, "pixels": 8} | options
+    pixels = options.pop("pixels")
+    network = random_network(seed, **options)
+    images = random_images(seed, network, 3)
+    run(network, images, array=array, pixels=pixels, channels=3)
+
+
+@BOTH
+def test_no_bubbles_between_the_tiles_of_a_row(seed, array):
+    """Where outputs are many, an index word goes out in every cycle between first and last."""
+    network = random_network(
+        seed, image=(1, 3, 16), levels=4, channels=(24,), pools=("none",), tau=3
+    )
+    recording = run(network, random_images(seed, network, 2), array=array, pixels=8, channels=4)
+    program = compile_network(network, array=array, pixels=8, channels=4)
+    assert predict(program)[0].stall == 0
+    assert recording.cycles[0][0][int(Phase.STALL.value)] == 0
+    assert recording.cycles[0][0][int(Phase.USEFUL.value)] == 3 * 2 * 24
 
 
 @BOTH

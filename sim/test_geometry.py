@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.geometry import Geometry
-from hw.layout import pack_map, rows_per_tile, tiles, unpack_word
+from hw.layout import pack_map, row_tiles, rows_per_tile, tile_columns, tiles, unpack_map
 
 SHAPES = [(1, 1), (2, 32), (3, 32), (5, 32), (7, 28), (8, 32), (10, 32), (28, 28), (28, 64)]
 
@@ -16,22 +16,26 @@ def test_rows_are_the_largest_power_of_two_that_fits(width, pixels):
     assert rows * width <= pixels < 2 * rows * width
 
 
-def test_no_row_fits_into_too_few_lanes():
-    assert rows_per_tile(9, 8) == 0
+CUT = [(9, 8), (16, 8), (17, 8), (9, 7), (2, 1), (3, 2), (112, 56)]
 
 
-@pytest.mark.parametrize(("width", "pixels"), SHAPES)
+@pytest.mark.parametrize(("width", "pixels"), CUT)
+def test_rows_wider_than_the_lanes_are_cut_at_even_columns(width, pixels):
+    columns = tile_columns(width, pixels)
+    assert rows_per_tile(width, pixels) == 1
+    assert columns <= pixels and (columns % 2 == 0 or pixels == 1)
+    assert 0 < width - (row_tiles(width, pixels) - 1) * columns <= columns
+
+
+@pytest.mark.parametrize(("width", "pixels"), SHAPES + CUT)
 @pytest.mark.parametrize("height", [1, 2, 5, 8])
 def test_words_hold_the_map(width, pixels, height, seed):
     planes = np.random.default_rng(seed).random((3, height, width)) < 0.5
     words = pack_map(planes, pixels)
     assert len(words) == tiles(height, width, pixels)
     for channel, plane in enumerate(planes):
-        rows = [
-            unpack_word(word[channel], height, width, pixels, tile)
-            for tile, word in enumerate(words)
-        ]
-        assert np.array_equal(np.concatenate(rows), plane)
+        found = unpack_map([word[channel] for word in words], height, width, pixels)
+        assert np.array_equal(found, plane)
 
 
 @pytest.mark.parametrize(("width", "pixels"), SHAPES)
@@ -66,7 +70,10 @@ def test_a_part_at_stride_two_holds_every_second_row_and_column(width, pixels):
                 assert 0 <= place[1] < lanes
 
 
-@pytest.mark.parametrize(("width", "pixels"), [shape for shape in SHAPES if shape[0] > 1])
+POOLED = [*(shape for shape in SHAPES if shape[0] > 1), (9, 8), (16, 8), (17, 8), (9, 7), (3, 2)]
+
+
+@pytest.mark.parametrize(("width", "pixels"), POOLED)
 @pytest.mark.parametrize("height", [2, 5, 8])
 def test_pooled_tiles_make_the_pooled_map(width, pixels, height, seed):
     geometry = Geometry(width, pixels)
@@ -81,9 +88,9 @@ def test_pooled_tiles_make_the_pooled_map(width, pixels, height, seed):
             for sources in geometry.pooled_sources()
         ]
         value = sum(bit << lane for lane, bit in enumerate(lanes))
+        value &= geometry.pooled_mask(tile % geometry.pooled_slots)
         place = tile // geometry.pooled_slots
         shift = geometry.pooled_offset(tile % geometry.pooled_slots)
         gathered[place] = gathered.get(place, 0) | value << shift
-    for place, words in enumerate(pack_map(expected[None], pixels)):
-        found = unpack_word(gathered[place], *expected.shape, pixels, place)
-        assert np.array_equal(found, unpack_word(words[0], *expected.shape, pixels, place))
+    words = [gathered[place] for place in range(tiles(*expected.shape, pixels))]
+    assert np.array_equal(unpack_map(words, *expected.shape, pixels), expected)

@@ -95,7 +95,7 @@ def test_windows_at_stride_two(height, width, pixels, seed):
                 for bank, word in enumerate(banks):
                     ctx.set(dut.words[bank], word)
                 ctx.set(dut.phase, middle % BANKS)
-                ctx.set(dut.second, part)
+                ctx.set(dut.part, part)
                 await ctx.tick().repeat(LineBuffer.latency)
             windows = ctx.get(dut.windows)
             for row in places:
@@ -104,6 +104,47 @@ def test_windows_at_stride_two(height, width, pixels, seed):
                     expected = sum(1 << tap for tap in np.flatnonzero(window).tolist())
                     lane = (row - top) * columns + column
                     assert windows >> 9 * lane & 511 == expected, (row, column)
+
+    simulate(dut, testbench)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"), [(4, 9, 8), (1, 6, 4), (3, 5, 2), (2, 3, 1), (5, 13, 5)]
+)
+def test_windows_of_a_cut_map(height, width, pixels, seed):
+    """The tiles to the left, to the right, and the tile itself, in three reads."""
+    rng = np.random.default_rng(seed)
+    plane = rng.random((height, width)) < 0.5
+    padded = np.zeros((height + 2, width + 2), bool)
+    padded[1:-1, 1:-1] = plane
+    geometry = Geometry(width, pixels)
+    dut = LineBuffer((Geometry(1, pixels), geometry), pixels)
+    words = [row[0] for row in pack_map(plane[None], pixels)]
+    cuts = geometry.row_tiles
+
+    def word(row: int, tile: int) -> int:
+        inside = 0 <= row < height and 0 <= tile < cuts
+        return words[row * cuts + tile] if inside else int(rng.integers(1 << pixels))
+
+    async def testbench(ctx):
+        ctx.set(dut.geometry, 1)
+        for row, tile in np.ndindex(height, cuts):
+            ctx.set(dut.first_rows, geometry.row_lanes(0) if row == 0 else 0)
+            ctx.set(dut.last_rows, geometry.row_lanes(0) if row == height - 1 else 0)
+            ctx.set(dut.first_columns, geometry.first_column if tile == 0 else 0)
+            ctx.set(dut.last_columns, geometry.last_column if tile == cuts - 1 else 0)
+            ctx.set(dut.phase, row % BANKS)
+            for part, beside in enumerate((-1, 1, 0)):
+                for near in (row - 1, row, row + 1):
+                    ctx.set(dut.words[near % BANKS], word(near, tile + beside))
+                ctx.set(dut.part, part)
+                await ctx.tick().repeat(LineBuffer.latency)
+            windows = ctx.get(dut.windows)
+            left = tile * geometry.columns
+            for column in range(left, min(left + geometry.columns, width)):
+                window = padded[row : row + 3, column : column + 3].reshape(-1)
+                expected = sum(1 << tap for tap in np.flatnonzero(window).tolist())
+                assert windows >> 9 * (column - left) & 511 == expected, (row, column)
 
     simulate(dut, testbench)
 

@@ -97,7 +97,7 @@ def test_kernel_applications_are_the_pixels_computed(seed, number):
         program.plans, case.network.convs, predict(program), strict=False
     ):
         _, height, width = conv.sums_shape
-        rows = plan.tiles * rows_per_tile(width, program.parameters.pixels)
+        rows = plan.tiles // plan.columns * rows_per_tile(width, program.parameters.pixels)
         pixels = min(rows, height) * width
         assert kernel_applications(program, plan) == conv.c_in * conv.c_out * pixels
         wanted = list(wanted_lane_slots(program, plan))

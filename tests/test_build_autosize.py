@@ -111,8 +111,8 @@ def test_plain_binary_network_gets_the_direct_array():
 
 
 def test_lanes_below_a_map_are_refused(digits):
-    with pytest.raises(UserError, match="use --pixels 8 or more"):
-        choose(digits, BOARDS["arty_a7"], **FREE | {"pixels": 4})
+    with pytest.raises(UserError, match="use --pixels 4 or more"):
+        choose(digits, BOARDS["arty_a7"], **FREE | {"pixels": 3})
 
 
 def test_network_that_fits_no_part_gets_the_smallest_array(monkeypatch, digits):

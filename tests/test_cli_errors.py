@@ -92,9 +92,9 @@ class TestModelFile:
 
 @pytest.mark.parametrize("command", USERS.values(), ids=USERS)
 def test_layer_exceeds_the_engine(run, command):
-    """The digits' maps are 8 pixels wide."""
-    narrow = ("--pixels", 4, "--channels", 4)
-    run(*command, "--model", DEFAULT, *narrow).check("conv1", "8 pixels wide", "--pixels 8")
+    """The digits' maps are 8 pixels wide, and halved they are still wider than the lanes."""
+    narrow = ("--pixels", 3, "--channels", 4)
+    run(*command, "--model", DEFAULT, *narrow).check("conv2", "8 pixels wide", "--pixels 4")
 
 
 @pytest.mark.parametrize("command", USERS.values(), ids=USERS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hw.index_stream import index_stream
-from hw.layout import rows_per_tile, tiles
+from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
@@ -77,7 +77,9 @@ class _Map:
         self.name = name
         self.channels, self.height, self.width = shape
         self.tiles = tiles(self.height, self.width, pixels)
-        self.lanes = rows_per_tile(self.width, pixels) * self.width
+        columns = tile_columns(self.width, pixels)
+        self.lanes = rows_per_tile(self.width, pixels) * columns
+        self.columns = row_tiles(self.width, pixels) * columns
         self.offset = offset
         self.word_words = -(-pixels // 32)
 
@@ -92,8 +94,8 @@ class _Map:
         words = records[:, self.offset : self.offset + self.words]
         bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
         lanes = bits.reshape(count, self.tiles, self.channels, -1)[..., : self.lanes]
-        pixels = lanes.swapaxes(1, 2).reshape(count, self.channels, -1, self.width)
-        return pixels[:, :, : self.height].view(bool)
+        pixels = lanes.swapaxes(1, 2).reshape(count, self.channels, -1, self.columns)
+        return np.ascontiguousarray(pixels[:, :, : self.height, : self.width]).view(bool)
 
 
 class CompiledHarness:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.layout import rows_per_tile, tiles
+from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from sim.comparison import Difference
 from sim.outcome import BatchResult
@@ -77,8 +77,13 @@ def word_of(difference: Difference, number: int, program: Program) -> Word | Non
     names = ["input", *(plan.name for plan in program.plans)]
     tensor = names.index(difference.layer)
     width = program.network.image[2] if tensor == 0 else program.plans[tensor - 1].out_width
-    rows = rows_per_tile(width, program.parameters.pixels)
-    return Word(difference.image - number, tensor, difference.row // rows, difference.channel)
+    pixels = program.parameters.pixels
+    row, column = (
+        difference.row // rows_per_tile(width, pixels),
+        difference.column // tile_columns(width, pixels),
+    )
+    tile = row * row_tiles(width, pixels) + column
+    return Word(difference.image - number, tensor, tile, difference.channel)
 
 
 def around(cycle: int, word: Word | None, program: Program) -> Window:
