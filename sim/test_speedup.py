@@ -73,6 +73,19 @@ def test_stacks_of_small_networks():
         assert short.height == conv.height // 4
 
 
+def test_equal_bandwidth(tiny, seed, tmp_path):
+    """A port of 3 bits: both engines wait for indices most of the time, 9 bits against 5."""
+    report = run(tmp_path, "--basis", "index_bandwidth", "--port-bits", "3", seed=seed)
+    (row,) = report["rows"]
+    assert row["basis"] == "index_bandwidth" and row["port_bits"] == 3
+    sizes = [(p["pixels"], p["channels"]) for p in row["parameters"].values()]
+    assert sizes[0] == sizes[1]
+    assert row["speedup"] == round(row["binary_cycles"] / row["subbit_cycles"], 4)
+    assert 1.5 < row["speedup"] < 1.8
+    assert len(row["simulated_layers"]) == len(row["layers"])
+    assert "where indices alone would give 1.80" in (tmp_path / "report.md").read_text()
+
+
 def test_equal_dot9(tiny, seed, tmp_path, capsys):
     report = run(tmp_path, "--basis", "dot9", "--lookups", "2", "4", "--units", "1", "2",
                  seed=seed)  # fmt: skip

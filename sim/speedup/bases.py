@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from sim.speedup.bandwidth import bandwidth_rows
 from sim.speedup.dot9 import dot9_rows
 from sim.speedup.luts import lut_rows
 from sim.speedup.measure import Measurer
@@ -13,4 +14,5 @@ __all__ = ["BASES"]
 BASES: dict[str, Callable[[Question, Measurer], Iterator[dict]]] = {
     "dot9": dot9_rows,
     "lut": lut_rows,
+    "index_bandwidth": bandwidth_rows,
 }

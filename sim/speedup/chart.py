@@ -68,9 +68,14 @@ def _sweep(ax: Axes, report: dict, rows: list[dict]) -> None:
     )
 
 
+def _size(row: dict) -> str:
+    """What both engines of a row have equally much of."""
+    return f"{row['budget']:,}" if "budget" in row else f"{row['port_bits']} bits a cycle"
+
+
 def _bars(ax: Axes, rows: list[dict]) -> None:
     """A bar a row of the other bases."""
-    names = [row["basis"] + (f", {row['budget']:,}" if "budget" in row else "") for row in rows]
+    names = [f"{row['basis'].replace('_', ' ')}, {_size(row)}" for row in rows]
     ax.barh(range(len(rows)), [row["speedup"] for row in rows], 0.6, color=LIGHT["work"])
     for place, row in enumerate(rows):
         ax.annotate(f"{row['speedup']:.2f}×", (row["speedup"], place), (3, 0), va="center",

@@ -17,6 +17,7 @@ LOOKUPS = (4, 8, 16, 32)
 UNITS = (1,)
 # 80 % of an xc7a35t's LUTs, where routers still get through.
 BUDGETS = (16_640,)
+PORTS = (32,)
 # Above, simulating takes minutes; the largest stack here, ResNet-34 with one channel, takes less.
 LIMIT = 20_000_000
 
@@ -31,6 +32,7 @@ class Question:
     units: tuple[int, ...]
     lookups: tuple[int, ...]
     budgets: tuple[int, ...]
+    port_bits: tuple[int, ...]
     out: Path
 
     @property
@@ -48,6 +50,7 @@ class Question:
             units=tuple(sorted(set(options.units))),
             lookups=tuple(sorted(set(options.lookups))),
             budgets=tuple(sorted(set(options.luts))),
+            port_bits=tuple(sorted(set(options.port_bits))),
             out=options.out,
         )
 
@@ -71,7 +74,7 @@ def make_parser(description: str, bases: tuple[str, ...]) -> argparse.ArgumentPa
     add("--bits", choices=BITS, required=True, help="of a sub-bit weight")
     add("--basis", nargs="+", choices=bases, default=bases, help=f"default: {' '.join(bases)}")
     add("--pixels", type=_whole("--pixels", 1024), metavar="P",
-        help="lanes, for basis dot9 (default: as many as the first map is wide)")  # fmt: skip
+        help="lanes, but for basis lut (default: as many as the first map is wide)")  # fmt: skip
     add("--units", type=_whole("--units", 256), nargs="+", default=UNITS, metavar="F",
         help="dot9 units a lane, for basis dot9 (default: 1)")  # fmt: skip
     add("--lookups", type=_whole("--lookups", 256), nargs="+", default=LOOKUPS, metavar="L",
@@ -80,6 +83,9 @@ def make_parser(description: str, bases: tuple[str, ...]) -> argparse.ArgumentPa
     add("--luts", type=_whole("--luts", 1 << 24), nargs="+", default=BUDGETS, metavar="N",
         help=f"budgets for basis lut (default: {BUDGETS[0]}, four fifths of an xc7a35t)"
         )  # fmt: skip
+    add("--port-bits", type=_whole("--port-bits", 4096), nargs="+", default=PORTS, metavar="B",
+        help="index bits a cycle, for basis index_bandwidth "
+        f"(default: {' '.join(map(str, PORTS))})")  # fmt: skip
     add("--engine", choices=ENGINES, default="compiled",
         help="python: Amaranth's simulator, for tiny things (default: compiled)")  # fmt: skip
     add("--limit", type=_whole("--limit", 1 << 40), default=LIMIT, metavar="CYCLES",

@@ -3,6 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from model.bits import TAPS
 from sim.report.text import markdown_table
 from sim.report.words import percent
 
@@ -65,6 +66,8 @@ def findings(report: dict) -> list[str]:
             lines.append(_reproduced(row))
         if row["basis"] == "lut":
             lines.append(_areas(row))
+        if row["basis"] == "index_bandwidth":
+            lines.append(_bandwidth(row))
     return lines
 
 
@@ -92,6 +95,15 @@ def _areas(row: dict) -> str:
         f"(Yosys, whole engine); {row['cycle_ratio']:.3f}× by cycles, "
         f"{row['speedup']:.3f}× with rates scaled to equal LUTs. Left out of the netlists: all "
         f"index words but the first, {left['binary']:,} and {left['subbit']:,} bits."
+    )
+
+
+def _bandwidth(row: dict) -> str:
+    """How wide the port is, and what is kept behind it."""
+    most = TAPS / row["parameters"]["subbit"]["tau"]
+    return (
+        f"Index bandwidth: {row['port_bits']} bits a cycle for both, {row['buffer_words']:,} index "
+        f"words kept on chip; {row['speedup']:.3f}×, where indices alone would give {most:.2f}×."
     )
 
 
