@@ -51,8 +51,13 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "first_columns": outputs.first_column,
         "last_columns": outputs.last_column if right else 0,
         "last_row": plan.last_row,
-        **({"resident": int(resident(program, plan))} if port else {}),
+        **(_port_fields(plan, program) if port else {}),
     }
+
+
+def _port_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """For the index buffer; its tiles are passes' tiles, also where rows are cut."""
+    return {"resident": int(resident(program, plan)), "final_tile": plan.tiles - 1}
 
 
 def descriptor_rows(program: Program) -> list[dict[str, int]]:

@@ -29,7 +29,7 @@ class IndexBuffer(wiring.Component):
     -------
     i : stream of index words; one can be read from the cycle on that follows its arrival.
     clear : In, strobe before an image's first word: the ring is empty.
-    descriptor : In, of the running layer; ``resident`` and ``end_tile`` of it.
+    descriptor : In, of the running layer; ``resident`` and ``final_tile`` of it.
     want : In, an index word is wanted in this cycle; last : In, with it, it is a tile's last one.
     go : Out, nothing is wanted or the word is there. Where it is 0, the engine has to wait.
     word : Out, the word wanted, one cycle later; held while ``go`` is 0.
@@ -58,8 +58,8 @@ class IndexBuffer(wiring.Component):
         write = Signal(range(2 * self.depth))
         read = Signal.like(write)
         release = Signal.like(write)
-        tile = Signal.like(d.end_tile)
-        last_tile = tile == d.end_tile
+        tile = Signal.like(d.final_tile)
+        last_tile = tile == d.final_tile
         kept = Signal()
         m.d.comb += [
             kept.eq(d.resident & ~last_tile),

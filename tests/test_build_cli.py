@@ -175,7 +175,6 @@ def test_interrupted_build_leaves_no_report_and_no_tool(tmp_path, model, how):
         (("--board", "arty_a7", "--pixels", "many"), "invalid int value: 'many'"),
         (("--board", "arty_a7", "--pixels", "2000", "--channels", "1"), "from 1 to 1024"),
         (("--board", "arty_a7", "--pixels", "4", "--channels", "4", "--fill", "3"), "divide"),
-        (("--board", "arty_a7", "--pixels", "2"), "use --pixels"),
         (("--board", "arty_a7", "--array", "both"), "direct, shared, not 'both'"),
         (("--board", "arty_a7", "--clock", "0"), "above 0 and up to 1000, not '0'"),
         (("--board", "arty_a7", "--clock", "fast"), "not 'fast'"),

@@ -29,7 +29,7 @@ MEASURED_ENTRIES = 16  # of a response table
 # memory of no more than so many words or bits becomes LUTRAM (or logic, when it is only read).
 _SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the unit itself
-_SMALL_WORDS = {"xc7": {"ram": 64, "rom": 64}, "ecp5": {"ram": 32, "rom": 64}}
+_SMALL_WORDS = {"xc7": {"ram": 64, "rom": 255}, "ecp5": {"ram": 32, "rom": 64}}
 _SMALL_BITS = {"xc7": 2048, "ecp5": 2047}
 
 # LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up

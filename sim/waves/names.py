@@ -23,7 +23,7 @@ Texts = dict[Place, dict[int, str]]
 
 ROOT = "engine"
 # Components inside of which there is nothing to see.
-HIDDEN = re.compile(r"adder|lanes|taps|copy\d+|codebook")
+HIDDEN = re.compile(r"adder|lanes|taps|copy\d+|halves\d+|codebook")
 # The reset, never used. A state machine as text, which `phase` says too.
 LEFT_OUT = re.compile(r"rst|fsm_state")
 
