@@ -25,7 +25,11 @@ def dot9_rows(question: Question, measurer: Measurer) -> Iterator[dict]:
     plain = Weights(TAPS)
     stack = measurer.network(plain)
     widest = max(conv.c_in for conv in stack.convs)
-    shapes = [(conv.c_in, conv.c_out, conv.height * conv.width) for conv in stack.convs]
+    # Positions are those of outputs.
+    shapes = [
+        (conv.c_in, conv.c_out, -(-conv.height // conv.stride) * -(-conv.width // conv.stride))
+        for conv in stack.convs
+    ]
     for units in question.units:
         for antipodal in (False, True):
             weights = Weights(question.tau, antipodal)
