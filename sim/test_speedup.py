@@ -156,7 +156,7 @@ def test_search_finds_the_fewest_cycles(tiny, weights):
     """Against every array compiled in full."""
     network = stack_network("tiny", weights.tau, 0, antipodal=weights.antipodal)
     array = "direct" if weights.tau == TAPS else "shared"
-    budget, fewest = 2500, None
+    budget, fewest = 4000, None
     for pixels in (4, 8, 16):
         for channels in range(1, 33):
             for fill in range(1, channels + 1) if array == "shared" else [None]:
