@@ -26,6 +26,7 @@ from hw.traffic import traffic
 from model.bits import TAPS
 from model.codebooks import TAU_OF_BITS, tau_of
 from model.errors import CheckError, UserError, run_command
+from model.files import make_folder, write_text
 from sim.stacks import STACKS, stack_network
 from sim.synthetic import random_images
 from sim.verify import ENGINES, verify
@@ -144,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; see the module's text."""
     options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    make_folder(options.out)
     shape = {name: getattr(options, name) for name in ("pixels", "channels", "fill", "seed")}
     binary, subbit = engines(options.stack, options.bits, **shape)
     widths = dict.fromkeys([*options.widths, *([options.simulate] if options.simulate else [])])
@@ -170,11 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = {"stack": options.stack, "bits": options.bits, "pixels": options.pixels,
               "channels": options.channels, "fill": subbit.parameters.fill, "rows": entries,
               "simulated_port_bits": options.simulate}  # fmt: skip
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"{options.out}: cannot be written: {error.strerror}") from error
+    write_text(options.out / "report.json", json.dumps(report, indent=1) + "\n")
     return 0
 
 

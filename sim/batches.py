@@ -14,8 +14,8 @@ from hw.cycles import total_cycles
 from hw.program import Program
 from sim.compiled.library import build_library
 from sim.compiled.toolchain import find_toolchain
-from sim.harness import Stalls
 from sim.outcome import BatchResult
+from sim.stalls import Stalls
 from sim.verify import verify
 
 __all__ = ["Batch", "Job", "batch_size", "prepare", "run_batch", "split"]

@@ -12,7 +12,7 @@ from sim.stalls import Stalls
 from sim.watcher import Recording, Watcher, check_supply
 from sim.waves.look import Look
 
-__all__ = ["Harness", "Stalls"]
+__all__ = ["Harness"]
 
 PERIOD = 1e-8
 

@@ -15,7 +15,7 @@ from hw.cycles import predict
 from hw.sequencer import Phase
 from model import golden
 from model.errors import UserError
-from sim.harness import Stalls
+from sim.stalls import Stalls
 from sim.synthetic import random_case, random_images, random_network
 from sim.verify import verify
 

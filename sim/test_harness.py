@@ -12,8 +12,9 @@ from model import golden
 from model.errors import CheckError
 from sim.comparison import Comparison
 from sim.cycles import DRAIN, FILL, IDLE, STALL, USEFUL, CycleRecorder, check
-from sim.harness import Harness, Stalls
+from sim.harness import Harness
 from sim.recorder import MapRecorder
+from sim.stalls import Stalls
 from sim.synthetic import random_images, random_network
 
 PIXELS = 16

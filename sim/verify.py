@@ -16,8 +16,9 @@ from sim.comparison import Comparison
 from sim.compiled.library import build_library
 from sim.compiled.simulator import CompiledHarness
 from sim.compiled.toolchain import find_toolchain
-from sim.harness import Harness, Stalls
+from sim.harness import Harness
 from sim.outcome import BatchResult, Outcome
+from sim.stalls import Stalls
 from sim.watcher import Recording
 from sim.waves.look import Look
 
