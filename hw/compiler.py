@@ -18,6 +18,7 @@ from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
 from hw.schedule import Timing
 from hw.starts import start_bits, start_values
+from hw.supported import check_supported
 from model import bits
 from model.errors import UserError
 from model.format import Conv, Network
@@ -47,6 +48,7 @@ def compile_network(
 
     Raises UserError where the parameters are illegal or the network does not fit.
     """
+    check_supported(network)
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
     for conv in network.convs:

@@ -16,7 +16,14 @@ name                      type      what
 ``n.indices``             uint8     index stream of [c_out, c_in] indices of tau bits
 ``n.thresholds``          int16/32  [c_out]
 ``n.flips``               uint8     [ceil(c_out / 8)], one bit an output channel, lowest first
-``n.weight``, ``n.bias``  int8/32   head: [classes, channels] and [classes]
+``n.weight``, ``n.bias``  int8/32   head: [classes, features] and [classes]
+``n.codes``               uint8     conv1x1: stream of [c_out, features] weight codes
+``n.multipliers``,        int16,    a stream's scale of each output channel
+``n.offsets``             int32
+``n.before``,             int16,    shifted PReLU of a stream, each [c_out]
+``n.slopes``,             int8,
+``n.after``               int16
+``stem.weight``           int8      [c_out, colours, k, k]; a stem's other tensors as above
 ========================  ========  ============================================================
 
 The header's metadata holds ``format`` (the oldest version that has all the network needs),
@@ -24,7 +31,9 @@ The header's metadata holds ``format`` (the oldest version that has all the netw
 digest's own 64 characters set to ``0``. What the numbers mean is said by `model.golden`, kernel
 numbers and bit order by `model.bits`.
 
-Version 2 adds ``stride`` to a conv3x3's description; where it is absent, it is 1.
+Version 2 adds ``stride`` to a conv3x3's description; where it is absent, it is 1. Version 3 adds
+all that residual networks and numbers of several bits take: conv1x1, stems, streams, sources, other
+paddings and encodings of the input; each field that is absent has the value of `model.network`.
 """
 
 import json
@@ -36,8 +45,9 @@ from model import bits
 from model.container import FORMAT_VERSION, decode, encode
 from model.errors import UserError
 from model.files import make_folder, write_whole
-from model.network import Conv, Head, Layer, Network
-from model.rules import MAX_CHANNELS, MAX_CLASSES, MAX_SIDE, STRIDES, TAUS, check_network
+from model.network import Conv, Head, Layer, Network, Pointwise, Stem, Stream
+from model.parse import build
+from model.rules import check_network
 
 __all__ = ["FORMAT_VERSION", "SUFFIX", "Conv", "Head", "Layer", "Network", "load", "save"]
 
@@ -53,7 +63,7 @@ def save(network: Network, path: str | Path) -> int:
     check_network(network, str(path))
     blob = _encode(network)
     # What could not be read again (a name too long, a NaN in the provenance) is not written.
-    _build(*decode(blob, str(path)), str(path))
+    build(*decode(blob, str(path)), str(path))
     path = Path(path)
     make_folder(path.parent)
     write_whole(path, lambda file: file.write(blob))
@@ -74,189 +84,126 @@ def load(path: str | Path) -> Network:
     if len(blob) > MAX_FILE_BYTES:
         raise UserError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB: not an exported network")
     metadata, tensors = decode(blob, str(path))
-    network = _build(metadata, tensors, str(path))
+    network = build(metadata, tensors, str(path))
     check_network(network, str(path))
     return network
 
 
 def _encode(network: Network) -> bytes:
     """The file's bytes."""
-    tensors = {"input.thresholds": np.asarray(network.input_thresholds, np.uint8)}
+    tensors, description = {}, {"name": network.name, "image": list(network.image)}
+    if network.encoding == "thermometer":
+        tensors["input.thresholds"] = np.asarray(network.input_thresholds, np.uint8)
+    else:
+        description["encoding"] = network.encoding
+    if network.stem is not None:
+        description["stem"] = _stem_entry(network.stem)
+        for key, value in _stem_tensors(network.stem).items():
+            tensors[f"stem.{key}"] = value
     for place, layer in enumerate(network.layers):
         for key, value in _layer_tensors(layer).items():
             tensors[f"{place}.{key}"] = value
-    description = {
-        "name": network.name,
-        "image": list(network.image),
-        "layers": [_layer_entry(layer) for layer in network.layers],
-        "provenance": network.provenance,
-    }
+    entries = [_layer_entry(layer) for layer in network.layers]
+    description |= {"layers": entries, "provenance": network.provenance}
     text = json.dumps(description, separators=(",", ":"), sort_keys=True)
-    # A reader of the first version can read every network that it can run.
-    strided = any(conv.stride > 1 for conv in network.convs)
-    return encode(tensors, text, FORMAT_VERSION if strided else 1)
+    return encode(tensors, text, _version(network, entries))
+
+
+def _version(network: Network, entries: list[dict]) -> int:
+    """The oldest version that says all of it: who reads that can run the network."""
+    first = {"conv3x3": _CONV_KEYS, "head": _HEAD_KEYS}
+    extra = set().union(*(set(e) - first.get(e["kind"], set()) for e in entries))
+    other = any(e["kind"] not in first or e.get("padding", "zero") != "zero" for e in entries)
+    pools = {e.get("pool", "none") for e in entries}
+    if network.encoding != "thermometer" or other or extra - {"stride"} or "avg2" in pools:
+        return FORMAT_VERSION
+    return 2 if extra else 1
+
+
+_BASE_KEYS = {"kind", "name", "height", "width"}
+_CONV_KEYS = _BASE_KEYS | {"c_in", "c_out", "tau", "pool", "padding"}
+_HEAD_KEYS = _BASE_KEYS | {"channels", "classes"}
+
+
+def _integers(values: np.ndarray) -> np.ndarray:
+    """Thresholds in the smaller type that holds them."""
+    small = np.abs(values.astype(np.int64)).max(initial=0) < 1 << 15
+    return values.astype(np.int16 if small else np.int32)
+
+
+def _output_tensors(layer: Conv | Pointwise | Stem) -> dict[str, np.ndarray]:
+    tensors = {}
+    if layer.out_bits:
+        tensors["thresholds"] = _integers(layer.thresholds)
+        tensors["flips"] = np.packbits(layer.flips.astype(bool), bitorder="little")
+    if layer.stream is not None:
+        tensors["multipliers"] = layer.stream.multipliers.astype(np.int16)
+        tensors["offsets"] = layer.stream.offsets.astype(np.int32)
+        if prelu := layer.stream.prelu:
+            tensors["before"] = prelu.before.astype(np.int16)
+            tensors["slopes"] = prelu.slopes.astype(np.int8)
+            tensors["after"] = prelu.after.astype(np.int16)
+    return tensors
 
 
 def _layer_tensors(layer: Layer) -> dict[str, np.ndarray]:
     if isinstance(layer, Head):
         return {"weight": layer.weight.astype(np.int8), "bias": layer.bias.astype(np.int32)}
-    small = np.abs(layer.thresholds).max(initial=0) < 1 << 15
-    tensors = {
-        "indices": bits.pack_indices(layer.indices, layer.tau),
-        "thresholds": layer.thresholds.astype(np.int16 if small else np.int32),
-        "flips": np.packbits(layer.flips.astype(bool), bitorder="little"),
-    }
+    if isinstance(layer, Pointwise):
+        codes = bits.pack_indices(layer.codes, layer.weight_bits)
+        return {"codes": codes} | _output_tensors(layer)
+    tensors = {"indices": bits.pack_indices(layer.indices, layer.tau)}
     if layer.tau < bits.TAPS:
         tensors["codebook"] = layer.codebook.astype(np.uint16)
-    return tensors
+    return tensors | _output_tensors(layer)
+
+
+def _stem_tensors(stem: Stem) -> dict[str, np.ndarray]:
+    return {"weight": stem.weight.astype(np.int8)} | _output_tensors(stem)
+
+
+def _stem_entry(stem: Stem) -> dict:
+    return {
+        "kernel": stem.weight.shape[2],
+        "c_out": stem.c_out,
+        "stride": stem.stride,
+        "pool": stem.pool,
+    } | _output_entry(stem)
+
+
+def _output_entry(layer: Conv | Pointwise | Stem) -> dict:
+    """What a layer's description says about its outputs, defaults left out."""
+    entry = {}
+    if layer.out_bits != 1:
+        entry["out_bits"] = layer.out_bits
+    if layer.step:
+        entry["step"] = layer.step
+    if layer.stream is not None:
+        entry["stream"] = _stream_entry(layer.stream)
+    return entry
+
+
+def _stream_entry(stream: Stream) -> dict:
+    entry = {"bits": stream.bits, "shift": stream.shift, "prelu": stream.prelu is not None}
+    return entry if stream.residual is None else entry | {"residual": stream.residual}
 
 
 def _layer_entry(layer: Layer) -> dict:
     entry = {"kind": layer.kind, "name": layer.name, "height": layer.height, "width": layer.width}
     if isinstance(layer, Head):
-        return entry | {"channels": layer.channels, "classes": layer.classes}
-    entry |= {
-        "c_in": layer.c_in,
-        "c_out": layer.c_out,
-        "tau": layer.tau,
-        "pool": layer.pool,
-        "padding": layer.padding,
-    }
-    return entry if layer.stride == 1 else entry | {"stride": layer.stride}
-
-
-class _Reader:
-    """Takes typed values out of the description and tensors, naming what is wrong."""
-
-    def __init__(self, where: str, tensors: dict[str, np.ndarray], version: int):
-        self.where = where
-        self.tensors = tensors
-        self.version = version
-
-    def fail(self, what: str, problem: str) -> UserError:
-        return UserError(f"{self.where}: {what}: {problem}")
-
-    def integer(self, entry: dict, key: str, what: str, high: int) -> int:
-        value = entry.get(key)
-        if type(value) is not int or not 1 <= value <= high:
-            given = repr(value)[:40]
-            raise self.fail(what, f"{key} must be a whole number from 1 to {high}, not {given}")
-        return value
-
-    def text(self, entry: dict, key: str, what: str) -> str:
-        value = entry.get(key)
-        if not isinstance(value, str) or not 1 <= len(value) <= 100 or not value.isprintable():
-            raise self.fail(what, f"{key} must be a short text")
-        return value
-
-    def only(self, entry: dict, keys: set[str], what: str) -> None:
-        """An unknown field may change what the others mean, so it can't be passed over."""
-        unknown = sorted(set(entry) - keys)
-        if unknown:
-            raise self.fail(what, f"the field {unknown[0][:40]!r} is not known")
-
-    def spare_bits(self, name: str, stream: np.ndarray, used: int) -> None:
-        if used % 8 and int(stream[-1]) >> used % 8:
-            raise self.fail(name, "the spare bits of the last byte are not zero")
-
-    def tensor(self, name: str, types: tuple, shape: tuple[int, ...]) -> np.ndarray:
-        value = self.tensors.pop(name, None)
-        if value is None:
-            raise self.fail(name, "tensor is missing")
-        if value.dtype not in types:
-            raise self.fail(name, f"type {value.dtype} is not {' or '.join(map(str, types))}")
-        if value.shape != shape:
-            raise self.fail(name, f"shape {value.shape} is not {shape}")
-        return value
-
-
-def _build(metadata: dict[str, str], tensors: dict[str, np.ndarray], where: str) -> Network:
-    reader = _Reader(where, dict(tensors), int(metadata["format"]))
-    try:
-        description = json.loads(metadata["network"], parse_constant=_no_constant)
-        image = description["image"]
-        entries = description["layers"]
-        provenance = description["provenance"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise reader.fail("network", "the description cannot be read") from error
-    reader.only(description, {"name", "image", "layers", "provenance"}, "network")
-    if not isinstance(entries, list) or not isinstance(provenance, dict):
-        raise reader.fail("network", "the description has no layer list or no provenance")
-    if not isinstance(image, list) or len(image) != 3 or any(type(n) is not int for n in image):
-        raise reader.fail("image", "must be three whole numbers: colours, height, width")
-    name = reader.text(description, "name", "network")
-    thresholds = reader.tensors.pop("input.thresholds", None)
-    if thresholds is None or thresholds.dtype != np.uint8 or thresholds.ndim != 2:
-        raise reader.fail("input.thresholds", "must be uint8 [colours, levels]")
-    layers = tuple(_build_layer(reader, place, entry) for place, entry in enumerate(entries))
-    if reader.tensors:
-        raise reader.fail(sorted(reader.tensors)[0], "tensor belongs to no layer")
-    return Network(name, tuple(image), thresholds, layers, provenance)
-
-
-def _no_constant(text: str) -> None:
-    """Refuses NaN and the infinities, which are not JSON."""
-    raise ValueError(text)
-
-
-def _build_layer(reader: _Reader, place: int, entry: dict) -> Layer:
-    what = f"layer {place}"
-    if not isinstance(entry, dict):
-        raise reader.fail(what, "is not described")
-    builders = {Conv.kind: _build_conv, Head.kind: _build_head}
-    kind = entry.get("kind")
-    if not isinstance(kind, str) or kind not in builders:
-        known = ", ".join(builders)
-        raise reader.fail(what, f"kind {repr(kind)[:40]} is not known; known kinds: {known}")
-    name = reader.text(entry, "name", what)
-    height = reader.integer(entry, "height", what, MAX_SIDE)
-    width = reader.integer(entry, "width", what, MAX_SIDE)
-    return builders[kind](reader, place, entry, name, height, width)
-
-
-def _build_conv(
-    reader: _Reader, place: int, entry: dict, name: str, height: int, width: int
-) -> Conv:
-    what = f"layer {place} ({name})"
-    c_in = reader.integer(entry, "c_in", what, MAX_CHANNELS)
-    c_out = reader.integer(entry, "c_out", what, MAX_CHANNELS)
-    tau = reader.integer(entry, "tau", what, bits.TAPS)
-    if tau not in TAUS:
-        raise reader.fail(what, f"tau {tau} is not one of {', '.join(map(str, TAUS))}")
-    pool = reader.text(entry, "pool", what)
-    padding = reader.text(entry, "padding", what)
-    if tau == bits.TAPS:
-        codebook = np.arange(bits.KERNELS, dtype=np.uint16)
+        entry |= {"channels": layer.channels, "classes": layer.classes}
+        if layer.on != "planes":
+            entry["on"] = layer.on
+        return entry | {"flatten": True} if layer.flatten else entry
+    entry |= {"c_in": layer.c_in, "c_out": layer.c_out, "pool": layer.pool}
+    if isinstance(layer, Pointwise):
+        entry |= {"weight_bits": layer.weight_bits, "flatten": layer.flatten}
     else:
-        codebook = reader.tensor(f"{place}.codebook", (np.dtype("uint16"),), (1 << tau,))
-    known = {"kind", "name", "height", "width", "c_in", "c_out", "tau", "pool", "padding"}
-    stride = 1
-    if reader.version >= 2:
-        known.add("stride")
-        if "stride" in entry:
-            stride = reader.integer(entry, "stride", what, max(STRIDES))
-    reader.only(entry, known, what)
-    byte = (np.dtype("uint8"),)
-    stream = reader.tensor(f"{place}.indices", byte, (-(-c_in * c_out * tau // 8),))
-    integers = (np.dtype("int16"), np.dtype("int32"))
-    thresholds = reader.tensor(f"{place}.thresholds", integers, (c_out,)).astype(np.int32)
-    flips = reader.tensor(f"{place}.flips", byte, (-(-c_out // 8),))
-    reader.spare_bits(f"{place}.indices", stream, c_in * c_out * tau)
-    reader.spare_bits(f"{place}.flips", flips, c_out)
-    indices = bits.unpack_indices(stream, c_in * c_out, tau).reshape(c_out, c_in)
-    flips = np.unpackbits(flips, count=c_out, bitorder="little").astype(bool)
-    return Conv(
-        name, height, width, tau, pool, codebook, indices, thresholds, flips, padding, stride
-    )
-
-
-def _build_head(
-    reader: _Reader, place: int, entry: dict, name: str, height: int, width: int
-) -> Head:
-    what = f"layer {place} ({name})"
-    channels = reader.integer(entry, "channels", what, MAX_CHANNELS)
-    classes = reader.integer(entry, "classes", what, MAX_CLASSES)
-    reader.only(entry, {"kind", "name", "height", "width", "channels", "classes"}, what)
-    weight = reader.tensor(f"{place}.weight", (np.dtype("int8"),), (classes, channels))
-    bias = reader.tensor(f"{place}.bias", (np.dtype("int32"),), (classes,))
-    return Head(name, channels, height, width, weight, bias)
+        entry |= {"tau": layer.tau, "padding": layer.padding}
+    if layer.stride > 1:
+        entry["stride"] = layer.stride
+    if layer.source is not None:
+        entry["source"] = layer.source
+    if layer.in_bits > 1:
+        entry["in_bits"] = layer.in_bits
+    return entry | _output_entry(layer)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import format, golden, shipped
+from model import format, golden, rules, shipped
 from model.errors import UserError
 from sim.synthetic import random_images, random_network
 
@@ -113,7 +113,7 @@ def test_the_test_writer_writes_what_loads(tmp_path):
     assert np.array_equal(golden.trace(first, images).scores, golden.trace(second, images).scores)
 
 
-@pytest.mark.parametrize("tau", format.TAUS)
+@pytest.mark.parametrize("tau", rules.TAUS)
 def test_save_and_load(tau, seed, tmp_path):
     network = random_network(seed, channels=(5, 7), tau=tau, antipodal=False)
     size = format.save(network, tmp_path / "n.safetensors")
@@ -351,10 +351,10 @@ def test_spare_bits_must_be_zero(seed, tmp_path):
 def test_other_versions(tmp_path):
     description, tensors = read_plainly(DIGITS.read_bytes())
     path = tmp_path / "bad.safetensors"
-    for version in ("3", "0", "", "1.0", "9" * 5000, "\n"):
+    for version in ("4", "0", "", "1.0", "9" * 5000, "\n"):
         blob = write_plainly(description, tensors, {"format": version})
         assert "version" in refused(blob, path)
-    assert "update" in refused(write_plainly(description, tensors, {"format": "3"}), path)
+    assert "update" in refused(write_plainly(description, tensors, {"format": "4"}), path)
 
 
 def test_a_stride_takes_version_two(seed, tmp_path):

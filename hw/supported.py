@@ -1,0 +1,33 @@
+"""What a network may hold that the engine cannot do, refused by name before any work."""
+
+from collections.abc import Iterator
+
+from model.errors import UserError
+from model.network import Network, Pointwise
+
+__all__ = ["check_supported"]
+
+
+def check_supported(network: Network) -> None:
+    """Raises UserError, in one line that names the layer, for the first thing the engine lacks."""
+    for what, lacking in _lacking(network):
+        raise UserError(f"{what}: {lacking} run in the integer model only, the engine has none yet")
+
+
+def _lacking(network: Network) -> Iterator[tuple[str, str]]:
+    if network.encoding != "thermometer":
+        yield "input", f"{network.encoding} inputs"
+    for place, layer in enumerate(network.convs):
+        what = f"layer {layer.name}"
+        if isinstance(layer, Pointwise):
+            yield what, "1x1 convolutions"
+        if layer.stream is not None:
+            yield what, "streams"
+        if layer.padding != "zero":
+            yield what, "paddings other than by zero"
+        if layer.in_bits > 1:
+            yield what, "inputs of several bits"
+        if network.source(place) != place - 1:
+            yield what, "inputs from any but the layer before"
+    if network.head.on != "planes" or network.head.flatten:
+        yield f"layer {network.head.name}", "heads on streams or flattened maps"

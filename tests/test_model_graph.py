@@ -1,0 +1,171 @@
+"""Residual networks and numbers of several bits: the golden model against torch, and the file."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from hw.compiler import compile_network
+from model import bits, format, golden
+from model.errors import UserError
+from model.network import INPUT, Conv, Network, Stem
+from sim.random_graph import GraphBuilder
+from sim.synthetic import random_images
+
+
+def residual(seed: int) -> Network:
+    graph = GraphBuilder(seed, (3, 9, 7), encoding="binary")
+    first = graph.conv(12, stream=12)
+    graph.conv(12, tau=4, stream=12, residual=first, prelu=True, padding="plus")
+    second = graph.conv(12, stream=12, residual=1, padding="minus")
+    side = graph.pointwise(20, weight_bits=8, stride=2, source=second, stream=12, out_bits=0)
+    graph.conv(20, source=second, stride=2, stream=12, residual=side, out_bits=3)
+    graph.conv(7, tau=9, stream=10, out_bits=2, pool="avg2")
+    graph.conv(5, stream=9, pool="max2", prelu=True)
+    return graph.head(on="stream")
+
+
+def with_stem(seed: int) -> Network:
+    graph = GraphBuilder(
+        seed, (3, 22, 30), stem={"kernel": 7, "c_out": 6, "stride": 2, "pool": "max3"}
+    )
+    graph.conv(6, stream=12, residual=INPUT)
+    graph.conv(6, stream=16, residual=0)
+    return graph.head(on="stream", flatten=True)
+
+
+def dense(seed: int) -> Network:
+    graph = GraphBuilder(seed, (1, 6, 5))
+    graph.conv(6, pool="max2")
+    graph.pointwise(17, flatten=True)
+    graph.pointwise(9, weight_bits=3, stream=8, out_bits=4)
+    graph.pointwise(11, weight_bits=2)
+    return graph.head(flatten=True)
+
+
+def stem_without_pool(seed: int) -> Network:
+    graph = GraphBuilder(seed, (1, 5, 5), stem={"out_bits": 2, "stream": 8, "prelu": True})
+    graph.conv(4)
+    return graph.head()
+
+
+NETWORKS = (residual, with_stem, dense, stem_without_pool)
+
+
+def held(values: torch.Tensor, width: int) -> torch.Tensor:
+    return values.clamp(-(2 ** (width - 1)), 2 ** (width - 1) - 1)
+
+
+def across(values) -> torch.Tensor:
+    return torch.tensor(np.asarray(values).astype(np.float64))[:, None, None]
+
+
+def by_torch(network: Network, images: np.ndarray) -> tuple[list, list, torch.Tensor]:
+    """Planes' numbers and streams of every layer in float64, and scores: everything is exact."""
+    pixels = torch.tensor(images.astype(np.float64))
+    values, streams = {}, {}
+    if network.encoding == "thermometer":
+        levels = torch.tensor(network.input_thresholds.astype(np.float64))
+        planes = pixels[:, :, None] >= levels[None, :, :, None, None]
+        values[INPUT] = torch.where(planes, 1.0, -1.0).double().flatten(1, 2)
+    else:
+        values[INPUT] = 2 * pixels - 255
+
+    def layer(place: int, one, x: torch.Tensor) -> None:
+        if isinstance(one, Conv):
+            weight = torch.tensor(bits.kernel_signs(one.kernels).astype(np.float64))
+            around = {"zero": 0, "plus": 1, "minus": -1}[one.padding] * (2**one.in_bits - 1)
+            x = functional.pad(x, (1, 1, 1, 1), value=float(around))
+            y = functional.conv2d(x, weight.reshape(one.c_out, -1, 3, 3), stride=one.stride)
+        elif isinstance(one, Stem):
+            weight = torch.tensor(one.weight.astype(np.float64))
+            y = functional.conv2d(x, weight, stride=one.stride, padding=weight.shape[2] // 2)
+        else:
+            x = x.flatten(1)[:, :, None, None] if one.flatten else x
+            weight = 2.0 * torch.tensor(one.codes.astype(np.float64)) - (2**one.weight_bits - 1)
+            y = functional.conv2d(x, weight[:, :, None, None], stride=one.stride)
+        if s := one.stream:
+            y = torch.floor((y * across(s.multipliers) + across(s.offsets)) / 2**s.shift)
+            y = held(y if s.residual is None else y + streams[s.residual], s.bits)
+            if s.prelu:
+                y = y + across(s.prelu.before)
+                y = torch.where(y < 0, torch.floor(y * across(s.prelu.slopes) / 64), y)
+                y = held(y + across(s.prelu.after), s.bits)
+        if one.pool == "max2":
+            y = functional.max_pool2d(y, 2)
+        elif one.pool == "avg2":
+            y = torch.floor(functional.avg_pool2d(y, 2) + 0.5)
+        elif one.pool == "max3":
+            y = functional.max_pool2d(y, 3, 2, 1)
+        streams[place] = y if one.stream else None
+        if one.out_bits:
+            top = 2**one.out_bits - 1
+            level = torch.floor((y - across(one.thresholds)) / 2**one.step)
+            number = 2 * (level + 2 ** (one.out_bits - 1)).clamp(0, top) - top
+            values[place] = torch.where(across(one.flips) > 0, -number, number)
+        else:
+            values[place] = None
+
+    if network.stem:
+        layer(INPUT, network.stem, values[INPUT])
+    for place, one in enumerate(network.convs):
+        layer(place, one, values[network.source(place)])
+    last = len(network.convs) - 1
+    summed = (streams if network.head.on == "stream" else values)[last]
+    features = summed.flatten(1) if network.head.flatten else summed.sum((2, 3))
+    scores = features @ torch.tensor(network.head.weight.astype(np.float64)).T
+    return values, streams, scores + torch.tensor(network.head.bias.astype(np.float64))
+
+
+def numbers(planes: np.ndarray, width: int) -> np.ndarray:
+    """Odd numbers of planes, highest first, by the definition in `model.network`."""
+    count, total, *rest = planes.shape
+    apart = planes.reshape(count, width, total // width, *rest)
+    return sum(np.where(apart[:, n], 1, -1) * 2 ** (width - 1 - n) for n in range(width))
+
+
+@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
+def test_golden_equals_torch(make, seed):
+    network = make(seed)
+    images = random_images(seed, network, 4)
+    trace = golden.trace(network, images)
+    values, streams, scores = by_torch(network, images)
+    assert np.array_equal(numbers(trace.planes, network.input_bits), values[INPUT].numpy())
+    if network.stem:
+        assert np.array_equal(trace.stream, streams[INPUT].numpy())
+    for place, layer in enumerate(network.convs):
+        planes, stream = trace.activations[place], trace.streams[place]
+        assert (planes is None) == (not layer.out_bits) and (stream is None) == (not layer.stream)
+        if planes is not None:
+            assert np.array_equal(numbers(planes, layer.out_bits), values[place].numpy()), place
+        if stream is not None:
+            assert np.array_equal(stream, streams[place].numpy()), place
+            bound = 1 << (layer.stream.bits - 1)
+            assert stream.min() >= -bound and stream.max() < bound
+    assert np.array_equal(trace.scores, scores.numpy())
+
+
+@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
+def test_a_file_says_it_all(make, seed, tmp_path):
+    network = make(seed)
+    path = tmp_path / "n.safetensors"
+    format.save(network, path)
+    again = format.load(path)
+    images = random_images(seed, network, 3)
+    before, after = golden.trace(network, images), golden.trace(again, images)
+    assert np.array_equal(before.scores, after.scores)
+    for one, other in zip(network.layers, again.layers, strict=True):
+        for entry in dataclasses.fields(one):
+            given, found = getattr(one, entry.name), getattr(other, entry.name)
+            if entry.name != "stream":
+                assert np.array_equal(given, found), entry.name
+    format.save(again, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_what_the_engine_lacks_is_named(seed):
+    for make in NETWORKS:
+        with pytest.raises(UserError, match="^(input|layer .*): .* the engine has none yet$"):
+            compile_network(make(seed))
