@@ -4,23 +4,28 @@ import json
 
 import pytest
 
+import sim.speedup.luts as luts
 import sim.speedup.measure as measure
 import sim.speedup.synthesis as synthesis
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
 from hw.flow.estimate import estimate
+from hw.flow.progress import Progress
 from hw.flow.resources import Resources
+from hw.params import ArrayParameters
 from model.bits import TAPS
 from model.errors import CheckError, UserError
 from model.nets import NETS
-from sim.report.files import json_text
 from sim.speedup.__main__ import main
+from sim.speedup.clocks import array_clock
 from sim.speedup.luts import equal_luts
 from sim.speedup.published import closed_form, published
 from sim.speedup.search import Correction, Search
+from sim.speedup.synthesis import Synthesis
 from sim.speedup.text import findings
 from sim.speedup.weights import Weights
 from sim.stacks import STACKS, Stack, stack_network
+from sim.synthetic import random_network
 from sim.synthetic_outcome import predicted_outcome
 from sim.workers.results import Results
 
@@ -184,29 +189,50 @@ def test_corrections():
     assert Correction.of([(100, 150), (80, 160)])(40) == 80
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_equal_luts(tiny, tmp_path, monkeypatch):
-    """Synthesis made up: a tenth more than estimated. It is kept, and used again."""
+    """Synthesis made up: a tenth more than estimated; and so are clocks."""
     calls = []
 
-    def pretended(core, family):
-        program = core._engine.program
-        assert len(program.images.indices) <= synthesis.INDEX_WORDS
+    def pretended(program, folder, progress):
         calls.append(program.parameters)
-        return Resources(round(1.1 * estimate(program, family).lut), 1, 2, 3.5, 0)
+        return Synthesis(Resources(round(1.1 * estimate(program, "xc7").lut), 1, 2, 3.5, 0), 0)
 
-    monkeypatch.setattr(synthesis, "synthesise", pretended)
-    report = run(tmp_path, "--basis", "lut", "--luts", "3000")
+    def routed(array, folder, progress):
+        return {"fmax_mhz": 100.0 if array.array == "direct" else 130.0, "lut": 1}
+
+    monkeypatch.setattr(luts, "synthesise_engine", pretended)
+    monkeypatch.setattr(luts, "array_clock", routed)
+    report = run(tmp_path, "--basis", "lut", "--luts", "3000", "--clocks")
     (row,) = report["rows"]
     assert row["basis"] == "lut" and row["budget"] == 3000
     assert max(row["lut_binary"], row["lut_subbit"]) <= 3000
     ratio = row["binary_cycles"] / row["subbit_cycles"]
     expected = ratio * row["lut_binary"] / row["lut_subbit"]
     assert row["speedup"] == pytest.approx(expected, 1e-3)
+    assert row["speedup_own_clocks"] == pytest.approx(1.3 * expected, 1e-3)
+    assert "100.0 and 130.0 MHz" in findings(report)[-1]
     assert 2 <= len(calls) == len(set(calls)) <= 6
-    again = run(tmp_path, "--basis", "lut", "--luts", "3000")
-    assert json_text(again["rows"]) == json_text(report["rows"]) and len(calls) <= 6
     assert equal_luts(1.2, 1000, 1000) == 1.2 and equal_luts(1, 1100, 1000) == 1.1
+
+
+def test_what_was_synthesised_is_kept(tmp_path, monkeypatch):
+    """Yosys itself, once; a second time, and for other weights, it is not called."""
+    taken = []
+    for seed in (1, 2):
+        network = random_network(seed, channels=(2, 1100), tau=4)
+        program = compile_network(network, pixels=8, channels=1)
+        taken.append(synthesis.synthesise_engine(program, tmp_path, Progress()))
+        monkeypatch.setattr(synthesis, "synthesise", None)
+    assert taken[0] == taken[1] and taken[0].resources.lut > 100
+    words = 3 * 2 + 2 * 1100
+    assert taken[0].index_bits_left_out == 4 * (words - synthesis.INDEX_WORDS)
+
+
+def test_clocks_of_arrays(tmp_path):
+    parameters = ArrayParameters("shared", 2, 2, 4, True, 1)
+    found = array_clock(parameters, tmp_path, Progress())
+    assert 20 < found["fmax_mhz"] < 1000 and found["lut"] > 10
+    assert array_clock(parameters, tmp_path, Progress()) == found
 
 
 @pytest.mark.parametrize(

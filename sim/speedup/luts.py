@@ -4,6 +4,7 @@ Direct and shared array of the fewest cycles are chosen by estimated LUTs and sy
 that misses the budget by much, the estimate is corrected by what it said and the choice made again,
 at most three times. What both then take is never equal to a LUT, so the speed-up is given at equal
 LUTs, each engine's rate being taken as proportional to its LUTs (``cycle_ratio`` is as it is).
+Asked for, each array's own clock is measured on an ECP5 and counted, too (``speedup_own_clocks``).
 
 What takes the stem's place in a stack, a plane a channel of the first map, needs an encoder that no
 network has: the engines are synthesised with one of 16 levels.
@@ -16,6 +17,7 @@ from hw.flow.progress import Progress
 from hw.params import ArrayParameters
 from model.bits import TAPS
 from model.errors import UserError
+from sim.speedup.clocks import array_clock
 from sim.speedup.measure import Measurer, array_text
 from sim.speedup.options import Question
 from sim.speedup.rows import row
@@ -47,11 +49,15 @@ def lut_rows(question: Question, measurer: Measurer) -> Iterator[dict]:
         fast = measurer.measure(subbit, **chosen.shape)
         luts = (slow_area.resources.lut, fast_area.resources.lut)
         ratio = slow.cycles / fast.cycles
+        clocks = _clocks(question, slow.parameters, fast.parameters) if question.clocks else None
+        speedup = equal_luts(ratio, *luts)
         yield row("lut", slow, fast, budget=budget) | {
             "lut_binary": luts[0],
             "lut_subbit": luts[1],
             "cycle_ratio": round(ratio, 4),
-            "speedup": round(equal_luts(ratio, *luts), 4),
+            "speedup": round(speedup, 4),
+            "clocks": clocks,
+            "speedup_own_clocks": clocks and round(speedup * _faster(clocks), 4),
             "resources": {
                 "binary": vars(slow_area.resources),
                 "subbit": vars(fast_area.resources),
@@ -61,6 +67,16 @@ def lut_rows(question: Question, measurer: Measurer) -> Iterator[dict]:
                 "subbit": fast_area.index_bits_left_out,
             },
         }
+
+
+def _clocks(question: Question, *arrays: ArrayParameters) -> dict[str, dict]:
+    """Each array's own clock after place and route, see `array_clock`."""
+    found = [array_clock(array, question.out / KEPT, Progress()) for array in arrays]
+    return dict(zip(("binary", "subbit"), found, strict=True))
+
+
+def _faster(clocks: dict[str, dict]) -> float:
+    return clocks["subbit"]["fmax_mhz"] / clocks["binary"]["fmax_mhz"]
 
 
 def equal_luts(cycle_ratio: float, lut_binary: int, lut_subbit: int) -> float:

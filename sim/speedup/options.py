@@ -33,6 +33,7 @@ class Question:
     lookups: tuple[int, ...]
     budgets: tuple[int, ...]
     port_bits: tuple[int, ...]
+    clocks: bool
     out: Path
 
     @property
@@ -51,6 +52,7 @@ class Question:
             lookups=tuple(sorted(set(options.lookups))),
             budgets=tuple(sorted(set(options.luts))),
             port_bits=tuple(sorted(set(options.port_bits))),
+            clocks=options.clocks,
             out=options.out,
         )
 
@@ -82,6 +84,9 @@ def make_parser(description: str, bases: tuple[str, ...]) -> argparse.ArgumentPa
         f"(default: {' '.join(map(str, LOOKUPS))})")  # fmt: skip
     add("--luts", type=_whole("--luts", 1 << 24), nargs="+", default=BUDGETS, metavar="N",
         help=f"budgets for basis lut (default: {BUDGETS[0]}, four fifths of an xc7a35t)"
+        )  # fmt: skip
+    add("--clocks", action="store_true",
+        help="basis lut: place and route both arrays on an ECP5 for their clocks (minutes)"
         )  # fmt: skip
     add("--port-bits", type=_whole("--port-bits", 4096), nargs="+", default=PORTS, metavar="B",
         help="index bits a cycle, for basis index_bandwidth "

