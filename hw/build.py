@@ -11,6 +11,7 @@ import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 from hw.boards import BOARDS, find_board
 from hw.flow.autosize import choose
@@ -18,7 +19,7 @@ from hw.flow.builder import Request, build, tools_of
 from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
-from hw.flow.tools import find_tool
+from hw.flow.tools import ECPPACK, find_tool
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
@@ -38,10 +39,24 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+class _ListBoards(argparse.Action):
+    """Prints a line for each board: name, part, how far its build goes, clock."""
+
+    def __call__(self, parser, namespace, values, option=None) -> NoReturn:
+        for board in BOARDS.values():
+            stage = "bitstream" if ECPPACK in tools_of(board) else "netlist"
+            print(
+                f"{board.name:12} {board.title:24} {board.part:20} {stage:10} "
+                f"{board.default_clock_mhz} MHz"
+            )
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m hw.build", description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--board", required=True, metavar="BOARD", help=f"one of {', '.join(BOARDS)}")
+    add("--list-boards", action=_ListBoards, nargs=0, help="say what boards there are, and end")
     add(
         "--model", default=shipped.DEFAULT, metavar="FILE|NAME",
         help=f"exported network, or a shipped one by name (default {shipped.DEFAULT})",

@@ -167,7 +167,7 @@ def test_interrupted_build_leaves_no_report_and_no_tool(tmp_path, model, how):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--board", "artix"), "board 'artix' is not known; known boards: arty_a7, ulx3s_85f"),
+        (("--board", "artix"), "board 'artix' is not known; known boards: arty_a7, arty_a7_100"),
         ((), "--board"),
         (("--board", "arty_a7", "--pixels", "0"), "--pixels must be at least 1, not 0"),
         (("--board", "arty_a7", "--channels", "0"), "--channels must be at least 1, not 0"),

@@ -162,5 +162,5 @@ def test_clock_that_was_not_analysed_is_refused(analysed):
 
 
 def test_unknown_board_lists_the_known_ones():
-    with pytest.raises(UserError, match=r"'artix' is not known; known boards: arty_a7, ulx3s_85f"):
+    with pytest.raises(UserError, match=r"'artix' is not known; known boards: arty_a7, arty"):
         find_board("artix")

@@ -1,15 +1,15 @@
-"""Digilent Arty A7-35T: Artix-7 xc7a35t."""
+"""Digilent Arty A7: Artix-7 xc7a35t or xc7a100t, otherwise the same board."""
 
 from typing import ClassVar
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import cdc, io
-from amaranth_boards.arty_a7 import ArtyA7_35Platform
+from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 
 from hw.boards.board import Board
 from hw.flow.pll import XC7_PLL, PllSettings
 
-__all__ = ["ARTY_A7"]
+__all__ = ["ARTY_A7", "ARTY_A7_100"]
 
 # Ranges and clocks in the form that Vivado, openXC7's nextpnr-xilinx and mainline nextpnr all
 # read: one property once, no spaces inside get_ports.
@@ -27,11 +27,19 @@ CONSTRAINTS = """
 """
 
 
-class _Platform(ArtyA7_35Platform):
-    """Pins of the board; the build runs the tools itself, so only two files come from here."""
+class _OurFiles:
+    """The build runs the tools itself, so only two files come from the platform."""
 
     file_templates: ClassVar = {"{{name}}.il": "{{emit_rtlil()}}", "{{name}}.xdc": CONSTRAINTS}
     command_templates = ()
+
+
+class _Platform35(_OurFiles, ArtyA7_35Platform):
+    """Pins of the board with an xc7a35t."""
+
+
+class _Platform100(_OurFiles, ArtyA7_100Platform):
+    """Pins of the board with an xc7a100t."""
 
 
 class _Clocking(Elaboratable):
@@ -79,19 +87,37 @@ class _Clocking(Elaboratable):
         )
 
 
-ARTY_A7 = Board(
-    name="arty_a7",
-    title="Digilent Arty A7-35T",
-    part="xc7a35tcsg324-1",
-    family="xc7",
-    oscillator_mhz=100,
-    default_clock_mhz=100,
-    # AMD DS180: 5,200 slices of 4 LUTs and 8 flip-flops, 2,400 of them SLICEM; 50 RAMB36.
-    available={"lut": 20800, "lutram": 9600, "ff": 41600, "bram": 50, "dsp": 90},
-    # Above, routers take long and clocks sag.
-    lut_limit=0.80,
-    router_options=(),
-    pll=XC7_PLL,
-    platform=_Platform,
-    clocking=_Clocking,
+def _board(name: str, title: str, part: str, available: dict[str, int], platform) -> Board:
+    return Board(
+        name=name,
+        title=title,
+        part=part,
+        family="xc7",
+        oscillator_mhz=100,
+        default_clock_mhz=100,
+        available=available,
+        # Above, routers take long and clocks sag.
+        lut_limit=0.80,
+        router_options=(),
+        pll=XC7_PLL,
+        platform=platform,
+        clocking=_Clocking,
+    )
+
+
+# AMD DS180: a slice has 4 LUTs and 8 flip-flops; 2,400 of 5,200 and 4,750 of 15,850 slices are
+# SLICEM, whose LUTs can be RAM.
+ARTY_A7 = _board(
+    "arty_a7",
+    "Digilent Arty A7-35T",
+    "xc7a35tcsg324-1",
+    {"lut": 20800, "lutram": 9600, "ff": 41600, "bram": 50, "dsp": 90},
+    _Platform35,
+)
+ARTY_A7_100 = _board(
+    "arty_a7_100",
+    "Digilent Arty A7-100T",
+    "xc7a100tcsg324-1",
+    {"lut": 63400, "lutram": 19000, "ff": 126800, "bram": 135, "dsp": 240},
+    _Platform100,
 )

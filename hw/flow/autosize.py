@@ -13,7 +13,10 @@ from model import bits
 from model.errors import CheckError, UserError
 from model.format import Network
 
-__all__ = ["MARGINS", "WORTHWHILE", "Choice", "choose", "lane_counts", "margins"]
+__all__ = [
+    "CHANNELS", "MARGINS", "WORTHWHILE", "Candidate", "Choice", "candidates", "choose",
+    "fullness", "lane_counts", "margins",
+]  # fmt: skip
 
 # Shares of the part that a design may be estimated at, LUTs apart: those are the board's own.
 MARGINS = {"lutram": 0.80, "ff": 0.80, "bram": 0.95}
@@ -34,7 +37,9 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """A compiled network, its cycles an image, and the resources it is estimated at."""
+
     program: Program
     cycles: int
     needs: Resources
@@ -42,7 +47,8 @@ class _Candidate:
     @property
     def shape(self) -> str:
         p = self.program.parameters
-        return f"{p.pixels} pixels x {p.channels} channels"
+        fill = f", {p.fill} dot9 units a lane" if p.fill else ""
+        return f"{p.pixels} pixels x {p.channels} channels{fill}"
 
 
 def margins(board: Board) -> dict[str, float]:
@@ -77,8 +83,12 @@ def choose(
     pixels: int | None,
     channels: int | None,
     fill: int | None,
+    target: int | None = None,
 ) -> Choice:
-    """The program to build; what is not given is chosen (``fill`` by the compiler).
+    """The program to build; what is not given is chosen (``fill`` with a given size by the
+    compiler).
+
+    With a ``target``, cycles an image that must do, it is the smallest of those that are as fast.
 
     Raises UserError for parameters that are illegal or a network that the engine cannot run, and
     CheckError where it is certain beforehand that the design cannot fit.
@@ -92,8 +102,8 @@ def choose(
             network, array=array, pixels=pixels, channels=channels, fill=fill
         )
         return Choice(program, "The array's size was given.")
-    candidates = list(_candidates(network, board, array, pixels, channels, fill))
-    return _best(candidates, board)
+    found = list(candidates(network, board, array, pixels, channels, fill))
+    return _best(found, board, target)
 
 
 def _refuse_certain_misfit(board: Board, array: str, pixels: int, channels: int) -> None:
@@ -105,14 +115,14 @@ def _refuse_certain_misfit(board: Board, array: str, pixels: int, channels: int)
         )
 
 
-def _candidates(
+def candidates(
     network: Network,
     board: Board,
     array: str,
     pixels: int | None,
     channels: int | None,
     fill: int | None,
-) -> Iterator[_Candidate]:
+) -> Iterator[Candidate]:
     """Every size that may be worth a look, compiled; raises UserError where none is legal."""
     most_channels = max(conv.c_in for conv in network.convs)
     refusal = None
@@ -123,20 +133,24 @@ def _candidates(
             too_large = least_luts(board.family, array, lanes, group) > board.available["lut"]
             if found and (needless or too_large):
                 continue
-            try:
-                program = compile_network(
-                    network, array=array, pixels=lanes, channels=group, fill=fill
-                )
-            except UserError as error:
-                refusal = error
-                continue
-            found = True
-            yield _Candidate(program, total_cycles(program), estimate(program, board.family))
+            fills = [fill]
+            if array == "shared" and fill is None:
+                fills = [n for n in range(1, group + 1) if group % n == 0 and n in CHANNELS]
+            for units in fills:
+                try:
+                    program = compile_network(
+                        network, array=array, pixels=lanes, channels=group, fill=units
+                    )
+                except UserError as error:
+                    refusal = error
+                    continue
+                found = True
+                yield Candidate(program, total_cycles(program), estimate(program, board.family))
     if not found:
         raise refusal
 
 
-def _share(needs: Resources, board: Board) -> tuple[float, str]:
+def fullness(needs: Resources, board: Board) -> tuple[float, str]:
     """How full the part would be, as a share of what the margins allow; and of what."""
     return max(
         (getattr(needs, name) / (margin * board.available[name]), name)
@@ -144,19 +158,21 @@ def _share(needs: Resources, board: Board) -> tuple[float, str]:
     )
 
 
-def _best(candidates: list[_Candidate], board: Board) -> Choice:
-    """The smallest of the fitting candidates that is nearly as fast as the fastest of them."""
-    fitting = [c for c in candidates if _share(c.needs, board)[0] <= 1]
+def _best(found: list[Candidate], board: Board, target: int | None) -> Choice:
+    """The smallest of the fitting candidates that is nearly as fast as the fastest of them, or
+    that reaches the target."""
+    fitting = [c for c in found if fullness(c.needs, board)[0] <= 1]
     if not fitting:
-        least = min(candidates, key=lambda c: _share(c.needs, board)[0])
-        _, name = _share(least.needs, board)
+        least = min(found, key=lambda c: fullness(c.needs, board)[0])
+        _, name = fullness(least.needs, board)
         return Choice(
             least.program,
             f"Chose {least.shape}, the smallest array for this network, although it may not fit: "
             f"estimated at {getattr(least.needs, name):,g} {name} of {board.available[name]:,}.",
         )
     fastest = min(c.cycles for c in fitting)
-    near = [c for c in fitting if c.cycles <= (1 + WORTHWHILE) * fastest]
+    limit = (1 + WORTHWHILE) * fastest if target is None else max(target, fastest)
+    near = [c for c in fitting if c.cycles <= limit]
     smallest = min(c.needs.lut for c in near)
     # What the estimate cannot tell apart is decided by the cycles, which are exact.
     alike = [c for c in near if c.needs.lut <= (1 + TOLERANCE) * smallest]
@@ -166,16 +182,19 @@ def _best(candidates: list[_Candidate], board: Board) -> Choice:
         f"Chose {best.shape}: an estimated {best.needs.lut:,} of {board.available['lut']:,} LUTs "
         f"({share:.0%}, limit {board.lut_limit:.0%}) and {best.cycles:,} cycles an image"
     )
-    return Choice(best.program, f"{reason}; {_what_next(best, candidates, board)}.")
+    what_next = _what_next(best, found, board)
+    if target is not None and fastest <= target:
+        what_next = f"none that is smaller does with the {target:,} cycles asked for"
+    return Choice(best.program, f"{reason}; {what_next}.")
 
 
-def _what_next(best: _Candidate, candidates: list[_Candidate], board: Board) -> str:
+def _what_next(best: Candidate, found: list[Candidate], board: Board) -> str:
     """Why nothing larger was taken."""
-    faster = [c for c in candidates if c.cycles < (1 - WORTHWHILE) * best.cycles]
+    faster = [c for c in found if c.cycles < (1 - WORTHWHILE) * best.cycles]
     if not faster:
         return f"no larger array would save {WORTHWHILE:.0%} of the cycles"
-    nearest = min(faster, key=lambda c: _share(c.needs, board)[0])
-    _, name = _share(nearest.needs, board)
+    nearest = min(faster, key=lambda c: fullness(c.needs, board)[0])
+    _, name = fullness(nearest.needs, board)
     return (
         f"the next faster, {nearest.shape}, would take {getattr(nearest.needs, name):,g} {name} "
         f"of {board.available[name]:,}, beyond the limit of {margins(board)[name]:.0%}"

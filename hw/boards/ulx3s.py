@@ -1,15 +1,15 @@
-"""Radiona ULX3S with the ECP5 LFE5U-85F."""
+"""Radiona ULX3S with the ECP5 LFE5U-25F or LFE5U-85F, otherwise the same board."""
 
 from typing import ClassVar
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import cdc, io
-from amaranth_boards.ulx3s import ULX3S_85F_Platform
+from amaranth_boards.ulx3s import ULX3S_25F_Platform, ULX3S_85F_Platform
 
 from hw.boards.board import Board
 from hw.flow.pll import ECP5_PLL, PllSettings
 
-__all__ = ["ULX3S_85F"]
+__all__ = ["ULX3S_25F", "ULX3S_85F"]
 
 # The design's own clock needs no line: nextpnr derives it from the oscillator's and the PLL's
 # dividers, and the build checks that it did.
@@ -28,11 +28,19 @@ BLOCK RESETPATHS;
 """
 
 
-class _Platform(ULX3S_85F_Platform):
-    """Pins of the board; the build runs the tools itself, so only two files come from here."""
+class _OurFiles:
+    """The build runs the tools itself, so only two files come from the platform."""
 
     file_templates: ClassVar = {"{{name}}.il": "{{emit_rtlil()}}", "{{name}}.lpf": CONSTRAINTS}
     command_templates = ()
+
+
+class _Platform25(_OurFiles, ULX3S_25F_Platform):
+    """Pins of the board with an LFE5U-25F."""
+
+
+class _Platform85(_OurFiles, ULX3S_85F_Platform):
+    """Pins of the board with an LFE5U-85F."""
 
 
 class _Clocking(Elaboratable):
@@ -98,21 +106,36 @@ class _Clocking(Elaboratable):
         )
 
 
-ULX3S_85F = Board(
-    name="ulx3s_85f",
-    title="Radiona ULX3S 85F",
-    part="LFE5U-85F-6BG381C",
-    family="ecp5",
-    oscillator_mhz=25,
-    default_clock_mhz=50,
-    # As nextpnr's database has it; one of its 10,455 write ports (TRELLIS_RAMW) goes with each
-    # DPR16X4, which takes six LUT4 all told (hw/flow/resources.py).
-    available={"lut": 83640, "lutram": 62730, "ff": 83640, "bram": 208, "dsp": 156},
+def _board(size: int, available: dict[str, int], lut_limit: float, platform) -> Board:
+    return Board(
+        name=f"ulx3s_{size}f",
+        title=f"Radiona ULX3S {size}F",
+        part=f"LFE5U-{size}F-6BG381C",
+        family="ecp5",
+        oscillator_mhz=25,
+        default_clock_mhz=50,
+        available=available,
+        lut_limit=lut_limit,
+        router_options=(f"--{size}k", "--package", "CABGA381", "--speed", "6"),
+        pll=ECP5_PLL,
+        platform=platform,
+        clocking=_Clocking,
+    )
+
+
+# As nextpnr's database has them; one of the write ports (TRELLIS_RAMW, a logic block of eight LUTs
+# has one) goes with each DPR16X4, which takes six LUT4 all told (hw/flow/resources.py).
+ULX3S_25F = _board(
+    25,
+    {"lut": 24288, "lutram": 18216, "ff": 24288, "bram": 56, "dsp": 28},
+    0.75,
+    _Platform25,
+)
+ULX3S_85F = _board(
+    85,
+    {"lut": 83640, "lutram": 62730, "ff": 83640, "bram": 208, "dsp": 156},
     # So that nextpnr is done in minutes: with a quarter of the part (21,365 LUT4, 16 pixels x 32
     # channels) it took 23 of them, on one core.
-    lut_limit=0.22,
-    router_options=("--85k", "--package", "CABGA381", "--speed", "6"),
-    pll=ECP5_PLL,
-    platform=_Platform,
-    clocking=_Clocking,
+    0.22,
+    _Platform85,
 )

@@ -1,0 +1,35 @@
+"""What a program's whole board design takes, by Yosys."""
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+from hw.boards import Board
+from hw.boards.top import BoardTop
+from hw.engine import Engine
+from hw.flow.netlist import elaborate, synthesise
+from hw.flow.progress import Stage
+from hw.flow.resources import Resources, count_cells
+from hw.program import Program
+from hw.top import BoardCore
+
+__all__ = ["measured"]
+
+BAUD = 1_000_000
+
+
+def measured(board: Board, program: Program, clock_mhz: Fraction) -> Resources:
+    """Resources of the netlist that `hw.build` would make.
+
+    Raises UserError where Yosys is missing, CheckError where it fails.
+    """
+    core = BoardCore(
+        Engine(program),
+        image_bytes=program.image_bytes,
+        clock_hz=float(1_000_000 * clock_mhz),
+        baud=BAUD,
+    )
+    top = BoardTop(board, core, board.pll_settings(clock_mhz))
+    with tempfile.TemporaryDirectory() as name:
+        elaborate(board, top, Path(name))
+        return count_cells(synthesise(board, Path(name), Stage(name)), board.family)

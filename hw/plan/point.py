@@ -1,0 +1,74 @@
+"""One planned design: exact cycles, estimated resources, and what bounds it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hw.boards import Board
+from hw.bounds import bound
+from hw.cycles import predict
+from hw.flow.autosize import fullness, margins
+from hw.flow.estimate import estimate
+from hw.flow.report import resource_table
+from hw.program import Program
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A design for a board. The fields are the keys of the report.
+
+    ``cycles`` an image are exact, ``resources`` ({"lut": {"used", "available"}, ...}) estimated,
+    and ``clock_mhz`` is what was asked for: whether it is reached, only a router can say. ``fits``:
+    every resource stays within the board's margins; ``fullest`` names the one that is nearest to
+    its margin, ``share`` of the part it takes. ``bound_by``: shares of the cycles by what bounds
+    the layers they are spent in (`hw.bounds`).
+    """
+
+    board: str
+    part: str
+    parameters: dict[str, object]
+    cycles: int
+    clock_mhz: float
+    images_per_second: float
+    resources: dict[str, dict[str, float]]
+    fits: bool
+    fullest: str
+    share: float
+    bound_by: dict[str, float]
+    index_bits: int
+    reason: str
+
+
+def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Plan:
+    """The plan of a compiled network; takes milliseconds, and no tool."""
+    needs = estimate(program, board.family)
+    full, fullest = fullness(needs, board)
+    layers = predict(program)
+    cycles = sum(layer.cycles for layer in layers)
+    spent: Counter[str] = Counter()
+    for place, layer in zip(program.plans, layers, strict=False):
+        spent[bound(program, place, layer).kind] += layer.cycles
+    p = program.parameters
+    return Plan(
+        board=board.name,
+        part=board.part,
+        parameters={
+            "array": p.array,
+            "pixels": p.pixels,
+            "channels": p.channels,
+            "fill": p.fill,
+            "tau": p.tau,
+        },
+        cycles=cycles,
+        clock_mhz=float(clock_mhz),
+        images_per_second=round(float(clock_mhz) * 1e6 / cycles, 1),
+        resources=resource_table(needs, board.available),
+        fits=full <= 1,
+        fullest=fullest,
+        share=round(full * margins(board)[fullest], 4),
+        bound_by={kind: round(n / cycles, 4) for kind, n in spent.most_common()},
+        index_bits=program.network.stored_bits,
+        reason=reason,
+    )
