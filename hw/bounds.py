@@ -57,8 +57,8 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
 
 
 def kernel_applications(program: Program, plan: LayerPlan) -> int:
-    """Kernel applications of one image that the engine does: a pooled map's odd last row, which
-    pooling leaves out, is not counted where no tile holds it."""
+    """Kernel applications of one image that the engine does: a pooled map's odd last row
+    and column, which pooling leaves out, are not counted where tiles hold nothing else."""
     return plan.c_out * sum(wanted_lane_slots(program, plan))
 
 

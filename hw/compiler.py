@@ -51,8 +51,6 @@ def compile_network(
     check_supported(network)
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
-    for conv in network.convs:
-        _check_width(conv, pixels)
     timing = _timing(parameters)
     geometries = tuple(
         Geometry(width, pixels, stride)
@@ -78,22 +76,6 @@ def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
         return IndexPort(bits, DEFAULT_BUFFER if words is None else words)
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _check_width(conv: Conv, pixels: int) -> None:
-    """A map wider than the lanes must be halved into one that is not, or not at all."""
-    if conv.width <= pixels:
-        return
-    what, enough = None, conv.width
-    if conv.stride == 2:
-        what = "a stride of 2"
-    elif conv.pool == "max2" and (pixels == 1 or conv.width // 2 > pixels):
-        what, enough = "pooling", max(conv.width // 2, 2)
-    if what:
-        raise UserError(
-            f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has {pixels} "
-            f"lanes, too few for {what}: use --pixels {enough} or more"
-        )
 
 
 def array_parameters(
@@ -166,9 +148,9 @@ def _plans(
         _, out_height, out_width = conv.out_shape
         # The second part of a word is not read where the map ends before it.
         reads = wiring.parts if height > wiring.rows else 1
-        columns = wiring.row_tiles
-        # A tile of a cut row takes its neighbours' nearest columns, each with a read of its own.
-        reads = 3 if columns > 1 else reads
+        columns = outputs.pooled_tiles if pool else outputs.row_tiles
+        # A tile of a cut row takes those beside it, each with a read of its own.
+        reads = 3 if wiring.row_tiles > 1 else reads
         plans.append(
             LayerPlan(
                 name=conv.name,
@@ -186,6 +168,7 @@ def _plans(
                 last_channels=conv.c_in - (groups - 1) * channels,
                 last_tile=(height - 1) // rows,
                 last_row=(height - 1) % rows,
+                right_tile=outputs.row_tiles - 1,
                 slots=outputs.pooled_slots if pool else 1,
                 out_height=out_height,
                 out_width=out_width,
@@ -305,7 +288,7 @@ def _needed(
         codewords=len(plans) * parameters.entries,
         head_words=network.head.channels,
         partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
-        pool_words=max((p.c_out for p in plans if p.pool), default=0),
+        pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
         sum_bits=start_bits(max(plan.c_in for plan in plans)),
     )
 

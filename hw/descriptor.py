@@ -20,7 +20,8 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
     outputs = program.geometries[plan.geometry].outputs
     # At stride 2 the last window of an even side ends at the border and has no masked tap there.
     below = plan.stride == 1 or plan.height % 2
-    right = plan.stride == 1 or plan.width % 2
+    right = (plan.stride == 1 or plan.width % 2) and plan.right_tile < plan.columns
+    in_columns = program.geometries[plan.geometry].row_tiles
     channels = program.parameters.channels
     entries = program.parameters.entries
     return {
@@ -29,9 +30,13 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "geometry": plan.geometry,
         "strided": int(plan.stride == 2),
         "twice": int(plan.reads == 2),
+        "thrice": int(plan.reads == 3),
         "last_column": plan.columns - 1,
         "last_out_column": plan.out_columns - 1,
-        "row_words": plan.columns * plan.c_in,
+        "right_left_out": int(plan.right_tile >= plan.columns),
+        "pool_cut": int(plan.pool_cut),
+        "row_words": in_columns * plan.c_in,
+        "first_place": program.geometries[plan.geometry].first_middle * plan.c_in,
         "c_in": plan.c_in,
         "last_group": plan.groups - 1,
         "last_channel": plan.c_out - 1,

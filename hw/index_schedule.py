@@ -56,7 +56,7 @@ def index_waits(program: Program) -> tuple[int, ...]:
             plan.c_out,
             plan.pass_cycles,
             resident(program, plan),
-            SETUP + timing.prepare,
+            SETUP + timing.reading(plan.reads).prepare,
             timing.drain,
         )
         for plan in program.plans

@@ -24,7 +24,7 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
     swap: first word of a pass. channel: output channel. first_group, last_group: start or end of
     the accumulation. top, bottom, left, right: the tile holds the map's first or last row, first
     or last column. slot, fresh, emit: the tile's place in its output word, whether it begins or
-    completes it.
+    completes it. row_end: the tile is the last one computed of its row.
     """
     return data.StructLayout(
         {
@@ -41,6 +41,7 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
             "slot": layout["last_slot"].shape,
             "fresh": 1,
             "emit": 1,
+            "row_end": 1,
         }
     )
 
@@ -96,6 +97,9 @@ class Issuer(wiring.Component):
         last_tile = (tile == d.end_tile) & last_column
         last_group = group == d.last_group
         pass_end = channel == d.pass_end
+        # Pooled words that lie side by side take the tiles of two rows, one row after the other.
+        first, second = d.pool_cut & ~tile[0], d.pool_cut & tile[0]
+        word_end = (slot == d.last_slot) | last_tile | (d.pool_cut & last_column)
         m.d.comb += [
             self.warming.eq(warm != 0),
             self.last.eq(tag.valid & tag.last_channel & last_group & last_tile),
@@ -108,10 +112,11 @@ class Issuer(wiring.Component):
             tag.top.eq(tile == 0),
             tag.bottom.eq(tile == d.bottom_tile),
             tag.left.eq(column == 0),
-            tag.right.eq(last_column),
+            tag.right.eq(last_column & ~d.right_left_out),
             tag.slot.eq(slot),
-            tag.fresh.eq(slot == 0),
-            tag.emit.eq((slot == d.last_slot) | last_tile),
+            tag.fresh.eq((slot == 0) & ~second),
+            tag.emit.eq(word_end & ~first),
+            tag.row_end.eq(last_column),
         ]
 
         with m.If(warm != 0):
@@ -127,12 +132,12 @@ class Issuer(wiring.Component):
                 m.d.sync += column.eq(column + 1)
                 with m.If(last_column):
                     m.d.sync += [column.eq(0), tile.eq(tile + 1)]
-                m.d.sync += slot.eq(Mux(slot == d.last_slot, 0, slot + 1))
+                m.d.sync += slot.eq(Mux(word_end, 0, slot + 1))
         with m.If(self.last):
             # The last pass ends with its last word; what a pass waits for comes no more.
             m.d.sync += running.eq(0)
         prepare = self.timing.prepare
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             if reads in self.reads:
                 prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
         with m.If(self.start):

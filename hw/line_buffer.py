@@ -27,19 +27,23 @@ read first, and of these only the nearest column is kept, three bits each::
     banks          3 left       3 right      3 words
     part           0            1            2
     windows                                               P x 9 bits
+
+So at stride 2, too, where the outputs' lanes take their taps from all three.
 """
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.banks import BANKS
-from hw.geometry import Geometry
+from hw.geometry import BESIDE, Geometry
 from hw.layout import tile_columns
 
 __all__ = ["LineBuffer"]
 
 ROWS = {"above": -1, "middle": 0, "below": 1}
+# Where rows are cut, a tile holds one: which tile has which row of taps.
+TILE_OF_ROW = {"above": "previous", "middle": "current", "below": "next"}
 
 
 class LineBuffer(wiring.Component):
@@ -105,9 +109,10 @@ class LineBuffer(wiring.Component):
                         self._align(m, geometry, tiles, new, masks)
                         continue
                     m.d.comb += strided.eq(1)
-                    for name, row in ROWS.items():
-                        even = self._take(geometry, tiles, rows[name], row, 0)
-                        odd = self._take(geometry, tiles, odds[name], row, 1)
+                    take = self._take if geometry.row_tiles == 1 else self._take_cut
+                    for name in ROWS:
+                        even = take(geometry, tiles, rows[name], name, 0)
+                        odd = take(geometry, tiles, odds[name], name, 1)
                         m.d.comb += new[name].eq(even & masks[name])
                         m.d.sync += odds[name].eq(odd & masks[name])
 
@@ -118,8 +123,9 @@ class LineBuffer(wiring.Component):
             if any(geometry.stride == 2 for geometry in self.geometries):
                 left = Mux(strided, odds[name] << 1, left)[: self.pixels]
                 right = Mux(strided, odds[name], right)
-            if any(geometry.row_tiles > 1 for geometry in self.geometries):
-                left, right = self._join(m, name, new[name], left, right, cut)
+            if any(geometry.outputs.row_tiles > 1 for geometry in self.geometries):
+                near = tiles[TILE_OF_ROW[name]] & masks[name]
+                left, right = self._join(m, name, near, left, right, cut)
             taps += [left & ~self.first_columns, row, right & ~self.last_columns]
         planes = [Signal(self.pixels, name=f"tap{tap}") for tap in range(len(taps))]
         m.d.comb += [plane.eq(tap) for plane, tap in zip(planes, taps, strict=True)]
@@ -136,25 +142,34 @@ class LineBuffer(wiring.Component):
             aligned = Cat(tiles[tile][lane] for tile, lane in places)
             m.d.comb += new[name].eq(aligned & masks[name])
 
-    def _take(self, geometry: Geometry, tiles, kept: Signal, row: int, column: int):
+    def _take(self, geometry: Geometry, tiles, kept: Signal, name: str, column: int):
         """At stride 2: one tap of every lane, the lower part kept in a second read."""
-        part = Cat(
-            tiles[place[0]][place[1]] if place else Const(0) for place in geometry.taps(row, column)
-        )
+        places = geometry.taps(ROWS[name], column)
+        part = Cat(tiles[place[0]][place[1]] if place else Const(0) for place in places)
         if geometry.parts == 1:
             return part
         return Cat(Mux(self.part[0], kept[: len(part)], part), part)
 
-    def _join(self, m: Module, name: str, new: Signal, left, right, cut: Signal):
+    def _take_cut(self, geometry: Geometry, tiles, kept: Signal, name: str, column: int):
+        """The same where rows are cut: lanes keep what one of the first two reads has brought."""
+        lanes = []
+        for lane, (part, place) in enumerate(geometry.cut_taps(column)):
+            tap = tiles[TILE_OF_ROW[name]][place]
+            last = part == len(BESIDE) - 1
+            lanes.append(tap if last else Mux(self.part == part, tap, kept[lane]))
+        return Cat(lanes)
+
+    def _join(self, m: Module, name: str, near: Value, left, right, cut: Signal):
         """Where rows are cut: taps to the left and right, with the nearest columns of the tiles
-        beside, which the first two reads have brought."""
+        beside, ``near``, which the first two reads have brought."""
         columns = tile_columns(self.pixels + 1, self.pixels)
         before, behind = Signal(name=f"{name}_before"), Signal(name=f"{name}_behind")
         with m.Switch(self.part):
             with m.Case(0):
-                m.d.sync += before.eq(new[columns - 1])
+                m.d.sync += before.eq(near[columns - 1])
             with m.Case(1):
-                m.d.sync += behind.eq(new[0])
-        # Where rows are whole, the first lane is masked, and the last one takes its neighbour.
+                m.d.sync += behind.eq(near[0])
+        # Where rows are whole, the first lane is masked, and the last one takes its neighbour; at
+        # stride 2 it has its tap to the right itself.
         last = Mux(cut, behind, right[columns - 1])
         return Cat(before, left[1:]), Cat(right[: columns - 1], last, right[columns:])

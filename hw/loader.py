@@ -20,7 +20,8 @@ tiles further, where two of the three banks are a row of words ahead::
 
 Where rows are cut into tiles (see `hw.layout`), each channel is read three times in turn: left of
 the tile, right of it, and itself, ``part`` 0, 1, 2. A bank then holds the tiles of its row side by
-side, and only the last of them moves the row on.
+side, and only the last of them moves the row on. At stride 2 the next tile of outputs lies around
+the input tile after the next.
 """
 
 from amaranth.hdl import Const, Module, Mux, Signal
@@ -110,7 +111,7 @@ class Loader(wiring.Component):
         middle = Signal.like(self.phase)  # bank of the first read's middle tile
 
         step_reads, stride, last_part = timing.step_reads, timing.stride, 0
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             if reads in self.reads:
                 step_reads = Mux(layer, timing.reading(reads).step_reads, step_reads)
                 stride = Mux(layer, timing.reading(reads).stride, stride)
@@ -122,6 +123,8 @@ class Loader(wiring.Component):
                 m.d.sync += self.part.eq(Mux(self.load, 0, self.part + 1))
 
         last_column = column == d.last_column if self.columns > 1 else 1
+        next_place = place + (Mux(d.strided, d.c_in << 1, d.c_in) if self.strided else d.c_in)
+        first_place = d.first_place if 3 in self.reads else 0
         last_group = group == d.last_group
         pass_end = pass_cycle == d.pass_end
         m.d.comb += [
@@ -145,15 +148,16 @@ class Loader(wiring.Component):
             with m.If(last_group):
                 m.d.sync += group.eq(0)
                 if self.columns > 1:
-                    m.d.sync += [column.eq(column + 1), place.eq(place + d.c_in)]
-                    m.d.sync += channel.eq(place + d.c_in)
+                    m.d.sync += [column.eq(column + 1), place.eq(next_place)]
+                    m.d.sync += channel.eq(next_place)
                 with m.If(last_column):
-                    m.d.sync += [column.eq(0), place.eq(0), channel.eq(0), tile.eq(tile + 1)]
+                    m.d.sync += [column.eq(0), tile.eq(tile + 1)]
+                    m.d.sync += [place.eq(first_place), channel.eq(first_place)]
                     m.d.sync += active.eq(tile != d.end_tile)
                     self._move_on(m, bases, middle)
         with m.If(self.start):
-            m.d.sync += [signal.eq(0) for signal in (tile, group, channel, middle)]
-            m.d.sync += [column.eq(0), place.eq(0)]
+            m.d.sync += [signal.eq(0) for signal in (tile, group, column, middle)]
+            m.d.sync += [place.eq(first_place), channel.eq(first_place)]
             m.d.sync += [signal.eq(0) for signal in (pass_cycle, step_cycle, step, self.lane)]
             m.d.sync += active.eq(1)
             m.d.sync += [bases[0].eq(self.in_base), bases[1].eq(self.in_base)]
@@ -189,7 +193,7 @@ class Loader(wiring.Component):
         beside = channel
         if 3 in self.reads:
             apart = Mux(self.part == 0, channel - d.c_in, channel + d.c_in)
-            beside = Mux(d.last_column.any() & (self.part != 2), apart, channel)
+            beside = Mux(d.thrice & (self.part != 2), apart, channel)
         ahead = Signal.like(d.row_words + channel)
         if 2 in self.reads:
             m.d.sync += ahead.eq(d.row_words + channel)

@@ -27,10 +27,11 @@ class LayerPlan:
     (or in a half of the input memory, for the first layer), the others in their memories.
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
     make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
-    ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
-    ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
-    and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
-    of three input words make a tile.
+    ``tiles`` are those computed (a pooled map's odd last row and column are left out where tiles
+    hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
+    cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
+    of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
+    input words make a tile.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LayerPlan:
     last_channels: int
     last_tile: int
     last_row: int
+    right_tile: int
     slots: int
     out_height: int
     out_width: int
@@ -63,6 +65,16 @@ class LayerPlan:
     @property
     def passes(self) -> int:
         return self.tiles * self.groups
+
+    @property
+    def pool_cut(self) -> bool:
+        """Whether the map is still wider than the lanes when it is pooled."""
+        return self.pool and self.out_columns > 1
+
+    @property
+    def word_tiles(self) -> int:
+        """Tiles from the first to the last one that makes an output word."""
+        return self.slots + self.pool_cut * self.columns
 
     @property
     def index_words(self) -> int:
@@ -84,9 +96,9 @@ class Sizes:
     """Memory sizes and counter widths of an engine; `needed` gives those of a network.
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
-    halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
-    an accumulated sum, ``index_words``, ``threshold_words``, ``codewords`` and ``head_words``
-    the depths of the network's memories.
+    halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``index_words``,
+    ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
     activation_words: int
@@ -155,7 +167,8 @@ class Program:
 
     @property
     def columns(self) -> int:
-        """The most tiles that a row is cut into; 1 where no map is wider than the lanes."""
+        """The most tiles that are computed of a row of sums; 1 where none is wider than the
+        lanes."""
         return max(plan.columns for plan in self.plans)
 
     @property

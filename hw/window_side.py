@@ -149,7 +149,7 @@ class WindowSide(wiring.Component):
         timing, d = self.program.timing, self.descriptor
         wait = timing.load_wait
         start = delay(m, self.start, wait, "load_start")
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             other = timing.reading(reads).load_wait
             if reads in self.program.reads and other != wait:
                 start = Mux(layer, delay(m, self.start, other, f"load_start{reads}"), start)

@@ -88,6 +88,8 @@ class WordSide(wiring.Component):
             pixels=pixels,
             slots=max(plan.slots for plan in program.plans),
             depth=sizes.pool_words,
+            channels=len(self.channel),
+            side_by_side=any(plan.pool_cut for plan in program.plans),
         )
         out_columns = max(plan.out_columns for plan in program.plans)
         m.submodules.write_back = write_back = WriteBack(
@@ -118,7 +120,10 @@ class WordSide(wiring.Component):
             pool.channel.eq(tag.channel),
             pool.slot.eq(tag.slot),
             pool.fresh.eq(tag.fresh),
+            pool.last_channel.eq(tag.last_channel),
+            pool.row_end.eq(tag.row_end),
             pool.pool.eq(d.pool),
+            pool.cut.eq(d.pool_cut),
             pool.geometry.eq(d.geometry),
         ]
         tag = delay(m, tag, pool.latency, "tag_word")

@@ -14,17 +14,9 @@ from sim.verify import verify
 NETWORK = {"image": (1, 6, 6), "levels": 3, "channels": (5, 7), "pools": ("max2", "none")}
 
 
-def test_refuses_a_stride_on_a_cut_map(seed):
-    network = random_network(seed, image=(1, 4, 9), strides=(1, 2), pools=("none", "none"))
-    with pytest.raises(UserError, match="conv2: its map is 9 pixels wide .* stride of 2.* 9 or"):
-        compile_network(network, pixels=8)
-    assert compile_network(network, pixels=9)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"pixels": 2}, ("conv1", "6 pixels wide", "pooling", "--pixels 3")),
         ({"pixels": 0}, ("pixels", "1 to", "not 0")),
         ({"channels": 0}, ("channels", "1 to", "not 0")),
         ({"channels": 8, "fill": 3}, ("fill", "divide", "8 channels")),
