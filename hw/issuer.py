@@ -25,7 +25,13 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
     the accumulation. top, bottom, left, right: the tile holds the map's first or last row, first
     or last column. slot, fresh, emit: the tile's place in its output word, whether it begins or
     completes it. row_end: the tile is the last one computed of its row.
+
+    Where numbers have several bits: plane: which of them, the highest first; double: this is the
+    first group of a further one; short: the last group of a plane, which may lack slots.
     """
+    planes = {}
+    if "last_plane" in layout.members:
+        planes = {"plane": layout["last_plane"].shape, "double": 1, "short": 1}
     return data.StructLayout(
         {
             "valid": 1,
@@ -42,12 +48,13 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
             "fresh": 1,
             "emit": 1,
             "row_end": 1,
+            **planes,
         }
     )
 
 
 class Issuer(wiring.Component):
-    """See the module; ``reads`` are those that a channel takes in one layer or another,
+    """See the module; ``reads`` are those that a slot takes in one layer or another,
     ``columns`` the most tiles that a row is cut into.
 
     Members
@@ -95,7 +102,16 @@ class Issuer(wiring.Component):
 
         last_column = column == d.last_column
         last_tile = (tile == d.end_tile) & last_column
-        last_group = group == d.last_group
+        plane_end = group == d.last_group
+        last_group, plane = plane_end, None
+        if planes := "last_plane" in d.shape().members:
+            plane = Signal.like(d.last_plane)
+            last_group = plane_end & (plane == d.last_plane)
+            m.d.comb += [
+                tag.plane.eq(plane),
+                tag.double.eq((group == 0) & (plane != 0)),
+                tag.short.eq(plane_end),
+            ]
         pass_end = channel == d.pass_end
         # Pooled words that lie side by side take the tiles of two rows, one row after the other.
         first, second = d.pool_cut & ~tile[0], d.pool_cut & tile[0]
@@ -106,7 +122,7 @@ class Issuer(wiring.Component):
             tag.valid.eq(running & (channel <= d.last_channel)),
             tag.swap.eq(running & (channel == 0)),
             tag.channel.eq(channel),
-            tag.first_group.eq(group == 0),
+            tag.first_group.eq((group == 0) & (plane == 0) if planes else group == 0),
             tag.last_group.eq(last_group),
             tag.last_channel.eq(channel == d.last_channel),
             tag.top.eq(tile == 0),
@@ -127,7 +143,14 @@ class Issuer(wiring.Component):
             m.d.sync += self.index_address.eq(self.index_address + 1)
         with m.If(running & pass_end):
             m.d.sync += [channel.eq(0), group.eq(group + 1)]
+            if planes:
+                with m.If(plane_end):
+                    m.d.sync += [group.eq(0), plane.eq(plane + 1)]
+                    with m.If(d.repeats):
+                        m.d.sync += self.index_address.eq(d.index_base)
             with m.If(last_group):
+                if planes:
+                    m.d.sync += plane.eq(0)
                 m.d.sync += [group.eq(0), self.index_address.eq(d.index_base)]
                 m.d.sync += column.eq(column + 1)
                 with m.If(last_column):
@@ -137,10 +160,15 @@ class Issuer(wiring.Component):
             # The last pass ends with its last word; what a pass waits for comes no more.
             m.d.sync += running.eq(0)
         prepare = self.timing.prepare
-        for reads, layer in ((2, d.twice), (3, d.thrice)):
-            if reads in self.reads:
-                prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
+        if "prepare" in d.shape().members:
+            prepare = d.prepare
+        else:
+            for reads, layer in ((2, d.twice), (3, d.thrice)):
+                if reads in self.reads:
+                    prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
         with m.If(self.start):
+            if planes:
+                m.d.sync += plane.eq(0)
             m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot, column)]
             m.d.sync += [warm.eq(prepare), self.index_address.eq(d.index_base)]
         return m

@@ -29,6 +29,14 @@ read first, and of these only the nearest column is kept, three bits each::
     windows                                               P x 9 bits
 
 So at stride 2, too, where the outputs' lanes take their taps from all three.
+
+The windows of a 1x1 convolution hold the pixel of several channels (`hw.pointwise`), as they come,
+two cycles after the last of them was read::
+
+    cycle          0            1            2            3
+    banks          channel c    channel c+1  channel c+2
+    tap            0            1            2
+    windows                                               P x 3 bits, the other taps 0
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
@@ -52,6 +60,8 @@ class LineBuffer(wiring.Component):
     Parameters
     ----------
     geometries : the map widths and strides that can be handled.
+    taps : the most channels of a 1x1 convolution's bundle, 0 without any.
+    ones : a layer takes what is outside its map for +1.
 
     Members
     -------
@@ -62,14 +72,22 @@ class LineBuffer(wiring.Component):
     first_rows, last_rows : In(P), lanes whose windows reach over the map's first and last row,
         with ``words``.
     first_columns, last_columns : In(P), those over its first and last column, with ``windows``.
+    pointwise : In, with ``taps``: the layer is a 1x1 convolution. tap, absent : In, with ``words``:
+        which channel of a bundle they are, and whether the map lacks it.
+    ones : In, with ``ones``: the layer takes what is outside its map for +1.
     windows : Out(9 * P); tap t of lane i at bit ``9 * i + t``.
     """
 
     latency = 1
 
-    def __init__(self, geometries: tuple[Geometry, ...], pixels: int):
+    def __init__(
+        self, geometries: tuple[Geometry, ...], pixels: int, *, taps: int = 0, ones: bool = False
+    ):
         self.geometries = geometries
         self.pixels = pixels
+        self.taps = taps
+        self.with_ones = ones
+        bundle = {"pointwise": In(1), "tap": In(range(taps)), "absent": In(1)}
         super().__init__(
             {
                 "words": In(data.ArrayLayout(pixels, BANKS)),
@@ -80,6 +98,8 @@ class LineBuffer(wiring.Component):
                 "last_rows": In(pixels),
                 "first_columns": In(pixels),
                 "last_columns": In(pixels),
+                **(bundle if taps else {}),
+                **({"ones": In(1)} if ones else {}),
                 "windows": Out(9 * pixels),
             }
         )
@@ -94,8 +114,7 @@ class LineBuffer(wiring.Component):
 
         # The three rows of every lane's window, aligned to the lanes; at stride 2, the columns
         # to the right of them.
-        inside = (1 << self.pixels) - 1
-        masks = {"above": ~self.first_rows, "middle": inside, "below": ~self.last_rows}
+        masks = {"above": self.first_rows, "middle": None, "below": self.last_rows}
         rows = {name: Signal(self.pixels, name=name) for name in ROWS}
         new = {name: Signal(self.pixels, name=f"new_{name}") for name in ROWS}
         odds = {name: Signal(self.pixels, name=f"{name}_odd") for name in ROWS}
@@ -113,8 +132,8 @@ class LineBuffer(wiring.Component):
                     for name in ROWS:
                         even = take(geometry, tiles, rows[name], name, 0)
                         odd = take(geometry, tiles, odds[name], name, 1)
-                        m.d.comb += new[name].eq(even & masks[name])
-                        m.d.sync += odds[name].eq(odd & masks[name])
+                        m.d.comb += new[name].eq(self._masked(even, masks[name]))
+                        m.d.sync += odds[name].eq(self._masked(odd, masks[name]))
 
         taps = []
         for name, row in rows.items():
@@ -124,9 +143,12 @@ class LineBuffer(wiring.Component):
                 left = Mux(strided, odds[name] << 1, left)[: self.pixels]
                 right = Mux(strided, odds[name], right)
             if any(geometry.outputs.row_tiles > 1 for geometry in self.geometries):
-                near = tiles[TILE_OF_ROW[name]] & masks[name]
+                near = self._masked(tiles[TILE_OF_ROW[name]], masks[name])
                 left, right = self._join(m, name, near, left, right, cut)
-            taps += [left & ~self.first_columns, row, right & ~self.last_columns]
+            left = self._masked(left, self.first_columns)
+            taps += [left, row, self._masked(right, self.last_columns)]
+        if self.taps:
+            taps = self._bundle(m, taps, new["middle"])
         planes = [Signal(self.pixels, name=f"tap{tap}") for tap in range(len(taps))]
         m.d.comb += [plane.eq(tap) for plane, tap in zip(planes, taps, strict=True)]
         m.d.comb += self.windows.eq(
@@ -140,7 +162,28 @@ class LineBuffer(wiring.Component):
         down = [geometry.below(lane) for lane in range(geometry.lanes)]
         for name, places in (("above", up), ("below", down)):
             aligned = Cat(tiles[tile][lane] for tile, lane in places)
-            m.d.comb += new[name].eq(aligned & masks[name])
+            m.d.comb += new[name].eq(self._masked(aligned, masks[name]))
+
+    def _masked(self, taps: Value, outside: Signal | None) -> Value:
+        """Taps, where they lie outside the map 0, or 1 where the layer wants that."""
+        if outside is None:
+            return taps
+        if self.with_ones:
+            return (taps & ~outside) | (outside & self.ones.replicate(self.pixels))
+        return taps & ~outside
+
+    def _bundle(self, m: Module, taps: list[Value], middle: Signal) -> list[Value]:
+        """The taps of a window or, of a 1x1 convolution, a bundle's channels as they come."""
+        bundle = [Signal(self.pixels, name=f"channel{number}") for number in range(self.taps)]
+        for number, channel in enumerate(bundle):
+            with m.If(self.tap == 0):
+                m.d.sync += channel.eq(0)
+            with m.If((self.tap == number) & ~self.absent):
+                m.d.sync += channel.eq(middle)
+        bundle += [Const(0, self.pixels)] * (len(taps) - self.taps)
+        return [
+            Mux(self.pointwise, channel, tap) for channel, tap in zip(bundle, taps, strict=True)
+        ]
 
     def _take(self, geometry: Geometry, tiles, kept: Signal, name: str, column: int):
         """At stride 2: one tap of every lane, the lower part kept in a second read."""

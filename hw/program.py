@@ -31,7 +31,13 @@ class LayerPlan:
     hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
     cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
     of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
-    input words make a tile.
+    input words make a slot of a tile.
+
+    ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
+    their planes. Groups are those of one plane, and ``planes`` are those of activations or
+    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution
+    (``pointwise``), ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where
+    taps outside the map are +1.
     """
 
     name: str
@@ -61,10 +67,22 @@ class LayerPlan:
     threshold_base: int
     pass_cycles: int
     macs: int
+    pointwise: bool = False
+    taps: int = 1
+    last_taps: int = 1
+    planes: int = 1
+    repeats: int = 1
+    plane_words: int = 0
+    ones: bool = False
 
     @property
     def passes(self) -> int:
-        return self.tiles * self.groups
+        return self.tiles * self.planes * self.groups
+
+    @property
+    def parts(self) -> int:
+        """Reads of a channel."""
+        return self.reads // self.taps
 
     @property
     def pool_cut(self) -> bool:
@@ -78,8 +96,13 @@ class LayerPlan:
 
     @property
     def index_words(self) -> int:
-        """Index words of the layer: a pass' for each group."""
-        return self.groups * self.c_out
+        """Index words of the layer: a pass' for each group, and each plane of weights."""
+        return self.planes // self.repeats * self.groups * self.c_out
+
+    @property
+    def rounds(self) -> int:
+        """How often an image uses these: for each tile, and each plane of activations."""
+        return self.tiles * self.repeats
 
     @property
     def sums_height(self) -> int:
@@ -122,7 +145,8 @@ class MemoryImages:
     """Contents of the engine's read-only memories, one int a word.
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
-    ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
+    ``thresholds``: flip, then the starts of nine places from the lowest bit up, rotated; see
+    `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
     """
@@ -162,8 +186,28 @@ class Program:
 
     @property
     def reads(self) -> frozenset[int]:
-        """Reads of three words that a channel takes, in one layer or another."""
+        """Reads of three words that a slot takes, in one layer or another."""
         return frozenset(plan.reads for plan in self.plans)
+
+    @property
+    def parts(self) -> frozenset[int]:
+        """Reads of three words that a channel takes, in one layer or another."""
+        return frozenset(plan.parts for plan in self.plans)
+
+    @property
+    def taps(self) -> int:
+        """The most channels that a slot holds; 0 without 1x1 convolutions."""
+        return max((plan.taps for plan in self.plans if plan.pointwise), default=0)
+
+    @property
+    def planes(self) -> int:
+        """The most bits of a number, activation or weight."""
+        return max(plan.planes for plan in self.plans)
+
+    @property
+    def ones(self) -> bool:
+        """Whether a layer takes what is outside its map for +1."""
+        return any(plan.ones for plan in self.plans)
 
     @property
     def columns(self) -> int:
