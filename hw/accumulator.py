@@ -47,7 +47,9 @@ class Accumulator(wiring.Component):
 
     latency = 2
 
-    def __init__(self, pixels: int, *, term_bits: int, sum_bits: int, depth: int, planes: bool = False):
+    def __init__(
+        self, pixels: int, *, term_bits: int, sum_bits: int, depth: int, planes: bool = False
+    ):
         self.pixels = pixels
         self.sum_bits = sum_bits
         self.depth = depth

@@ -1,8 +1,8 @@
 """The cycle model: every layer's cycles in closed form, equal to the simulated ones.
 
 ``cycles = setup + prepare + (passes - 1) * pass_cycles + c_out + drain`` with
-``passes = tiles * planes * groups``; the constants are those of `hw.schedule.Timing`. With an index port,
-a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
+``passes = tiles * planes * groups``; the constants are those of `hw.schedule.Timing`. With an index
+port, a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
 """
 
 from dataclasses import replace

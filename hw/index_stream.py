@@ -2,8 +2,9 @@
 
 Index words are those of the on-chip memory (`hw.program.MemoryImages.indices`), in the order in
 which the layers' passes use them: a **resident** layer's, whose words fit into the index buffer,
-once; every other layer's once a tile, and of activations of several bits once a plane. They follow each other without gaps, lowest bit first; only
-an image's last port word is filled up with zeros.
+once; every other layer's once a tile, and of activations of several bits once a plane of a tile.
+They follow each other without gaps, lowest bit first; only an image's last port word is filled up
+with zeros.
 """
 
 import numpy as np

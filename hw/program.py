@@ -35,9 +35,9 @@ class LayerPlan:
 
     ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
     their planes. Groups are those of one plane, and ``planes`` are those of activations or
-    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution
-    (``pointwise``), ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where
-    taps outside the map are +1.
+    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
+    ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
+    the map are +1.
     """
 
     name: str

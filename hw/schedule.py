@@ -55,9 +55,10 @@ class LayerCycles:
 class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
-    ``array`` are the array's own latencies. ``step_channels`` channels are loaded together, each
-    with ``reads`` reads (of a 1x1 convolution, a bundle of channels counts as one), and a step takes ``entries`` cycles at least, the walk of a table;
-    ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
+    ``array`` are the array's own latencies. ``step_channels`` channels (of a 1x1 convolution,
+    bundles of them) are loaded together, each with ``reads`` reads, and a step takes ``entries``
+    cycles at least, the walk of a table; ``steps`` of them make a group. ``codebook`` codewords
+    are loaded when a layer starts.
     """
 
     array: ArrayTiming

@@ -47,7 +47,9 @@ class Work:
 
 def work_of(layer: Conv | Pointwise, parameters: ArrayParameters) -> Work:
     """The work that a layer is for an array with these parameters."""
-    return _bundled(layer, parameters) if isinstance(layer, Pointwise) else _plain(layer, parameters)
+    if isinstance(layer, Pointwise):
+        return _bundled(layer, parameters)
+    return _plain(layer, parameters)
 
 
 def _plain(conv: Conv, parameters: ArrayParameters) -> Work:
