@@ -290,7 +290,6 @@ def _needed(
     parameters: ArrayParameters,
 ) -> Sizes:
     pixels = parameters.pixels
-    first = plans[0]
     return Sizes(
         activation_words=max(
             (
@@ -299,7 +298,7 @@ def _needed(
             ),
             default=0,
         ),
-        input_words=_bank_words(first.c_in, first.height, first.width, pixels),
+        input_words=_bank_words(*network.planes_shape, pixels),
         index_words=sum(plan.groups * plan.c_out for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,

@@ -145,8 +145,8 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Thermometer levels a colour."""
-        return self.network.input_thresholds.shape[1]
+        """Input planes of each colour, of thermometer or number."""
+        return self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
@@ -199,12 +199,11 @@ class Program:
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle a level for every finished word. It runs while the image
+        A pixel a cycle, and a cycle for every finished word of a plane. It runs while the image
         before is computed.
         """
-        first = self.plans[0]
-        words = tiles(first.height, first.width, self.parameters.pixels)
-        return self.image_bytes + self.colours * words * self.levels
+        planes, height, width = self.network.planes_shape
+        return self.image_bytes + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:

@@ -15,8 +15,8 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.encoding != "thermometer":
-        yield "input", f"{network.encoding} inputs"
+    if network.stem is not None:
+        yield "input", "stems"
     for place, layer in enumerate(network.convs):
         what = f"layer {layer.name}"
         if isinstance(layer, Pointwise):

@@ -91,7 +91,7 @@ def _ingredients(shape: Program) -> list[str]:
     network = shape.network
     made_of = (
         *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
-        *(network.image, network.input_thresholds.tolist(), shape.images),
+        *(network.image, network.encoding, network.input_thresholds.tolist(), shape.images),
         *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port),
     )
     folders = (ROOT / "hw", ROOT / "sim/compiled")

@@ -125,8 +125,7 @@ class CompiledHarness:
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
         self._bytes = np.ascontiguousarray(images).tobytes()
-        shapes = [(network.input_thresholds.size, *network.image[1:])]
-        shapes += [conv.out_shape for conv in network.convs]
+        shapes = [network.planes_shape, *(conv.out_shape for conv in network.convs)]
         self._maps: list[_Map] = []
         offset = 0
         for name, shape in zip(["input", *self._names[:-1]], shapes, strict=True):
