@@ -13,6 +13,7 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
@@ -21,7 +22,7 @@ from hw.starts import start_bits, start_values
 from hw.supported import check_supported
 from model import bits
 from model.errors import UserError
-from model.format import Conv, Network
+from model.format import Conv, Head, Network
 
 __all__ = ["array_parameters", "compile_network", "hiding_fill"]
 
@@ -66,7 +67,13 @@ def compile_network(
         _check_sizes(needed, sizes)
     sizes = sizes or needed
     images = _images(network, parameters, sizes.sum_bits)
-    return Program(network, parameters, timing, sizes, geometries, plans, images, port)
+    serial_head = None
+    if not is_counted(network.head):
+        serial_head = plan_head(network, pixels, sum(p.passes * p.pass_cycles for p in plans[:-1]))
+        images = _with_serial_head(images, network.head, serial_head)
+    return Program(
+        network, parameters, timing, sizes, geometries, plans, images, port, serial_head=serial_head
+    )
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -242,6 +249,12 @@ def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> Mem
     )
 
 
+def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+    """The head's memories as `hw.serial_head` reads them."""
+    weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
+    return replace(images, head=weights, head_offsets=offsets)
+
+
 def _engine_indices(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
     """Indices as the engine reads them, int64 [c_out, c_in]."""
     if parameters.tau == bits.TAPS:
@@ -302,7 +315,7 @@ def _needed(
         index_words=sum(plan.groups * plan.c_out for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.channels,
+        head_words=network.head.weight.shape[1],
         partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
         pool_words=max((p.c_out for p in plans if p.pool), default=0),
         sum_bits=start_bits(max(plan.c_in for plan in plans)),

@@ -1,8 +1,8 @@
 """Dense layer and arg-max over features that come one a cycle, some classes at a time.
 
-Each of ``parallel`` accumulators adds weight times feature for a class of its own; when all features
-have come by, the sums move aside, and the next round's classes begin without a gap. Meanwhile the
-sums that moved aside become scores, one a cycle::
+Each of ``parallel`` accumulators adds weight times feature for a class of its own; when all
+features have come by, the sums move aside, and the next round's classes begin without a gap.
+Meanwhile the sums that moved aside become scores, one a cycle::
 
     cycle      0       latency           + 1        + 2        + 3           + 4
     take       asked   feature, weights  products   added      sums aside    scores, one a cycle
@@ -97,7 +97,7 @@ class Dense(wiring.Component):
         return m
 
     def _send(self, m: Module, sums: list[Signal], aside) -> None:
-        """Scores of sums that move aside, one after the other, and, behind the last, all of them."""
+        """Scores of sums that move aside, one after the other; behind the last, sends all."""
         plan = self.plan
         moved = [Signal(signed(plan.sum_bits), name=f"aside{k}") for k in range(plan.parallel)]
         left, number = Signal(range(plan.parallel + 1)), Signal(range(plan.classes))

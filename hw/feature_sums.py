@@ -26,9 +26,8 @@ class FeatureSums(wiring.Component):
 
     Members
     -------
-    clear : In, strobe before an image's last layer.
-    valid, word, channel, last_tile : In, a word, lane n at bit ``value_bits * n``; channels come in
-        their order, tile after tile.
+    valid, word, channel, first_tile, last_tile : In, a word, lane n at bit ``value_bits * n``;
+        channels come in their order, tile after tile. ``last_tile``: it has ``plan.last_lanes``.
     take : In, strobe: the next feature is wanted, behind the last one the first again.
     feature : Out, ``latency`` cycles later.
     """
@@ -40,10 +39,10 @@ class FeatureSums(wiring.Component):
         shape = signed if plan.on_stream else unsigned
         super().__init__(
             {
-                "clear": In(1),
                 "valid": In(1),
                 "word": In(plan.pixels * plan.value_bits),
                 "channel": In(range(max(plan.channels, 2))),
+                "first_tile": In(1),
                 "last_tile": In(1),
                 "take": In(1),
                 "feature": Out(shape(plan.feature_bits)),
@@ -63,12 +62,6 @@ class FeatureSums(wiring.Component):
         for level in range(levels):
             terms = [_registered(m, pair, f"sum{level}_") for pair in _pairs(terms)]
 
-        fresh = Signal()
-        with m.If(self.clear):
-            m.d.sync += fresh.eq(1)
-        with m.Elif(self.valid & (self.channel == plan.channels - 1)):
-            m.d.sync += fresh.eq(0)
-
         memory = Memory(shape=kind(plan.feature_bits), depth=max(plan.channels, 2), init=[])
         m.submodules.memory = memory
         read, write, ahead = memory.read_port(), memory.write_port(), memory.read_port()
@@ -79,7 +72,7 @@ class FeatureSums(wiring.Component):
             write.addr.eq(delay(m, channel, 2, "channel_write")),
             write.en.eq(delay(m, self.valid, levels + 2, "valid")),
         ]
-        earlier = Mux(delay(m, fresh, levels + 1, "fresh"), 0, read.data)
+        earlier = Mux(delay(m, self.first_tile, levels + 1, "first"), 0, read.data)
         m.d.sync += write.data.eq(earlier + tree)
 
         m.d.comb += self.feature.eq(ahead.data)

@@ -29,10 +29,10 @@ class FeatureWords(wiring.Component):
         shape = signed if plan.on_stream else unsigned
         super().__init__(
             {
-                "clear": In(1),
                 "valid": In(1),
                 "word": In(plan.pixels * plan.value_bits),
                 "channel": In(range(max(plan.channels, 2))),
+                "first_tile": In(1),
                 "last_tile": In(1),
                 "take": In(1),
                 "feature": Out(shape(plan.feature_bits)),
@@ -45,11 +45,15 @@ class FeatureWords(wiring.Component):
         memory = Memory(shape=len(self.word), depth=max(plan.tiles * plan.channels, 2), init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
-        m.d.comb += [write.en.eq(self.valid), write.data.eq(self.word)]
+        following = Signal.like(write.addr)
+        begins = self.first_tile & (self.channel == 0)
+        m.d.comb += [
+            write.addr.eq(Mux(begins, 0, following)),
+            write.data.eq(self.word),
+            write.en.eq(self.valid),
+        ]
         with m.If(self.valid):
-            m.d.sync += write.addr.eq(write.addr + 1)
-        with m.If(self.clear):
-            m.d.sync += write.addr.eq(0)
+            m.d.sync += following.eq(write.addr + 1)
 
         # Of the feature taken next.
         lane, word = Signal(range(plan.lanes)), Signal.like(read.addr)

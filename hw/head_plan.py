@@ -1,9 +1,8 @@
-"""Which head a network gets, its widths and its cycles.
+"""A head that works behind the last layer (`hw.serial_head`): its widths, contents and cycles.
 
-Few classes over counted +1 pixels are multiplied with as the words pass (`hw.head`, "passing").
-Every other head works behind the last layer, beside the next image's layers (`hw.serial_head`): its
-**features** come one a cycle, and ``parallel`` classes at a time take up each of them. A feature is
-the sum of a channel's map ("sums"), counted +1 pixels or stream values, or, of a flattened map, a
+Up to 256 classes over counted +1 pixels are the business of `hw.head`. All other heads get their
+**features** one a cycle, and ``parallel`` classes at a time take up each of them. A feature is the
+sum of a channel's map ("sums"), +1 pixels counted or stream values, or, of a flattened map, a
 single pixel of a word ("words").
 """
 
@@ -13,11 +12,11 @@ import numpy as np
 from amaranth.utils import bits_for
 
 from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
-from model.network import Network
+from model.network import Head, Network
 
-__all__ = ["PASSING_CLASSES", "HeadPlan", "plan_head"]
+__all__ = ["WEIGHT_BITS", "HeadPlan", "is_counted", "plan_head"]
 
-PASSING_CLASSES = 256
+COUNTED_CLASSES = 256  # most of `hw.head`
 WEIGHT_BITS = 8
 # Multipliers that a head takes at most where nothing hides its work.
 MOST_PARALLEL = 16
@@ -30,7 +29,7 @@ DENSE_LATENCY = 4
 class HeadPlan:
     """See the module.
 
-    ``kind`` is "passing", "sums" or "words". ``value_bits`` are those of a lane of the words: 1 for
+    ``kind`` is "sums" or "words". ``value_bits`` are those of a lane of the words: 1 for
     planes, else the stream's, signed. ``channels``, ``height`` and ``width`` are of the last map,
     ``pixels`` the lanes, ``classes`` the head's; ``largest_bias`` bounds the biases.
     """
@@ -123,11 +122,9 @@ class HeadPlan:
     def cycles(self) -> int:
         """Cycles from the last layer's end to the result.
 
-        "passing": one a class, and one to hand over. Else one for each feature of each round, for
-        each class of the last round, and for each class to hand over.
+        One for each feature of each round, for each class of the last round, and for each class to
+        be sent.
         """
-        if self.kind == "passing":
-            return self.classes + 1
         last = self.classes - (self.rounds - 1) * self.parallel
         work = self.rounds * self.features + last
         return self.levels + self.feature_latency + work + DENSE_LATENCY + self.classes
@@ -155,11 +152,10 @@ class HeadPlan:
     def weight_words(self, weight: np.ndarray) -> tuple[int, ...]:
         """Words of the weight memory, of weights int8 [classes, features].
 
-        "passing": a word a channel, class k at bit ``8 * k``. Else round by round, a word a
-        feature, the round's class k at bit ``8 * k``.
+        Round by round, a word a feature, the round's class k at bit ``8 * k``.
         """
         ordered = weight.astype(np.int64)[:, self.feature_order] & 0xFF
-        each = self.classes if self.kind == "passing" else self.parallel
+        each = self.parallel
         return tuple(
             sum(w << WEIGHT_BITS * k for k, w in enumerate(column))
             for first in range(0, self.classes, each)
@@ -175,21 +171,23 @@ class HeadPlan:
         return tuple((bias.astype(np.int64) - area * totals).tolist())
 
 
-def plan_head(network: Network, pixels: int, hidden: int) -> HeadPlan:
-    """The head of a network. ``hidden`` cycles of the next image pass before its last layer.
+def is_counted(head: Head) -> bool:
+    """Whether `hw.head` does it."""
+    return head.on == "planes" and not head.flatten and head.classes <= COUNTED_CLASSES
 
-    A serial head takes the fewest classes at a time that keep its work within ``hidden`` cycles, a
-    power of two.
+
+def plan_head(network: Network, pixels: int, hidden: int) -> HeadPlan:
+    """The plan of a network's head.
+
+    ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
+    a power of two, keep the head's work within these.
     """
     head, on_stream = network.head, network.head.on == "stream"
-    kind = "words" if head.flatten else "sums"
-    if not (head.flatten or on_stream) and head.classes <= PASSING_CLASSES:
-        kind = "passing"
     value_bits = network.convs[-1].stream.bits if on_stream else 1
 
     def plan(parallel: int) -> HeadPlan:
         return HeadPlan(
-            kind=kind,
+            kind="words" if head.flatten else "sums",
             channels=head.channels,
             height=head.height,
             width=head.width,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
@@ -127,7 +128,7 @@ class Program:
     """A network compiled for an engine.
 
     With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them.
+    no memory for them. ``serial_head`` is the plan of a head that `hw.head` does not do.
     """
 
     network: Network
@@ -138,6 +139,7 @@ class Program:
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
     index_port: IndexPort | None = None
+    serial_head: HeadPlan | None = None
 
     @property
     def colours(self) -> int:
@@ -184,6 +186,8 @@ class Program:
     @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
+        if self.serial_head:
+            return self.serial_head.score_bits
         head = self.network.head
         largest = 128 * head.channels * head.height * head.width + max(
             abs(int(bias)) for bias in head.bias
@@ -208,4 +212,6 @@ class Program:
     @property
     def head_cycles(self) -> int:
         """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        if self.serial_head:
+            return self.serial_head.cycles
         return self.classes + 1

@@ -30,9 +30,8 @@ class SerialHead(wiring.Component):
 
     Members
     -------
-    clear : In, strobe before an image's last layer.
-    valid, word, channel, last_tile : In, an output word of the last layer, its lane n at bit
-        ``plan.value_bits * n``. The words of a channel are 3 cycles apart at least.
+    valid, word, channel, first_tile, last_tile : In, an output word of the last layer, its lane n
+        at bit ``plan.value_bits * n``. The words of a channel are 3 cycles apart at least.
     finish : In, strobe: all words have come (2 cycles after the last one at least).
     ready : Out, an image's last layer may begin.
     busy : Out, a result is being completed or sent (not: it waits to be taken).
@@ -45,10 +44,10 @@ class SerialHead(wiring.Component):
         self.offsets = offsets
         super().__init__(
             {
-                "clear": In(1),
                 "valid": In(1),
                 "word": In(plan.pixels * plan.value_bits),
                 "channel": In(range(max(plan.channels, 2))),
+                "first_tile": In(1),
                 "last_tile": In(1),
                 "finish": In(1),
                 "ready": Out(1, init=1),
@@ -65,10 +64,10 @@ class SerialHead(wiring.Component):
         m.submodules.dense = dense = Dense(plan, self.weights, self.offsets)
         connect(m, dense.o, flipped(self.o))
         m.d.comb += [
-            features.clear.eq(self.clear),
             features.valid.eq(self.valid),
             features.word.eq(self.word),
             features.channel.eq(self.channel),
+            features.first_tile.eq(self.first_tile),
             features.last_tile.eq(self.last_tile),
             features.take.eq(dense.take),
             dense.feature.eq(features.feature),

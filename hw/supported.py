@@ -29,5 +29,5 @@ def _lacking(network: Network) -> Iterator[tuple[str, str]]:
             yield what, "inputs of several bits"
         if network.source(place) != place - 1:
             yield what, "inputs from any but the layer before"
-    if network.head.on != "planes" or network.head.flatten:
-        yield f"layer {network.head.name}", "heads on streams or flattened maps"
+    if network.head.on != "planes":
+        yield f"layer {network.head.name}", "heads on streams"

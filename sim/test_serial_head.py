@@ -48,7 +48,6 @@ def check(network, maps, pixels, hidden=0, blocked=0):
     head = network.head
     expected = golden.head_scores(head, maps)
     plan = plan_head(network, pixels, hidden)
-    plan = replace(plan, kind="sums") if plan.kind == "passing" else plan
     dut = SerialHead(plan, plan.weight_words(head.weight), plan.offsets(head.weight, head.bias))
     lanes = (1 << plan.lanes * plan.value_bits) - 1
 
@@ -56,9 +55,6 @@ def check(network, maps, pixels, hidden=0, blocked=0):
         for values in maps:
             while not ctx.get(dut.ready):
                 await ctx.tick()
-            ctx.set(dut.clear, 1)
-            await ctx.tick()
-            ctx.set(dut.clear, 0)
             tiles = words_of(values, head.on, pixels)
             for tile, words in enumerate(tiles):
                 for channel, word in enumerate(words):
@@ -67,6 +63,7 @@ def check(network, maps, pixels, hidden=0, blocked=0):
                     ctx.set(dut.channel, channel)
                     row_end = tile % plan.row_tiles == plan.row_tiles - 1
                     last = row_end if plan.row_tiles > 1 else tile == len(tiles) - 1
+                    ctx.set(dut.first_tile, tile == 0)
                     ctx.set(dut.last_tile, last)
                     ctx.set(dut.valid, 1)
                     await ctx.tick()
