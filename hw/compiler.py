@@ -13,6 +13,7 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
@@ -22,7 +23,7 @@ from hw.supported import check_supported
 from hw.work import work_of
 from model import bits
 from model.errors import UserError
-from model.format import Conv, Network
+from model.format import Conv, Head, Network
 from model.network import Pointwise
 
 __all__ = ["array_parameters", "compile_network", "hiding_fill"]
@@ -67,7 +68,13 @@ def compile_network(
         _check_sizes(needed, sizes)
     sizes = sizes or needed
     images = _images(network, parameters, sizes.sum_bits)
-    return Program(network, parameters, timing, sizes, geometries, plans, images, port)
+    serial_head = None
+    if not is_counted(network.head):
+        serial_head = plan_head(network, pixels, sum(p.passes * p.pass_cycles for p in plans[:-1]))
+        images = _with_serial_head(images, network.head, serial_head)
+    return Program(
+        network, parameters, timing, sizes, geometries, plans, images, port, serial_head=serial_head
+    )
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -255,6 +262,12 @@ def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> Mem
     )
 
 
+def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+    """The head's memories as `hw.serial_head` reads them."""
+    weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
+    return replace(images, head=weights, head_offsets=offsets)
+
+
 def _index_words(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
     """Index words in order of use: plane by plane of the weights, group by group, output channel
     by output channel."""
@@ -294,7 +307,6 @@ def _needed(
     parameters: ArrayParameters,
 ) -> Sizes:
     pixels = parameters.pixels
-    first = plans[0]
     return Sizes(
         activation_words=max(
             (
@@ -303,11 +315,11 @@ def _needed(
             ),
             default=0,
         ),
-        input_words=_bank_words(first.c_in, first.height, first.width, pixels),
+        input_words=_bank_words(*network.planes_shape, pixels),
         index_words=sum(plan.index_words for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.channels,
+        head_words=network.head.weight.shape[1],
         partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
         pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
         sum_bits=max(_sum_bits(conv) for conv in network.convs),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
@@ -163,7 +164,7 @@ class Program:
     """A network compiled for an engine.
 
     With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them.
+    no memory for them. ``serial_head`` is the plan of a head that `hw.head` does not do.
     """
 
     network: Network
@@ -174,6 +175,7 @@ class Program:
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
     index_port: IndexPort | None = None
+    serial_head: HeadPlan | None = None
 
     @property
     def colours(self) -> int:
@@ -181,8 +183,8 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Thermometer levels a colour."""
-        return self.network.input_thresholds.shape[1]
+        """Input planes of each colour, of thermometer or number."""
+        return self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
@@ -241,6 +243,8 @@ class Program:
     @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
+        if self.serial_head:
+            return self.serial_head.score_bits
         head = self.network.head
         largest = 128 * head.channels * head.height * head.width + max(
             abs(int(bias)) for bias in head.bias
@@ -256,14 +260,15 @@ class Program:
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle a level for every finished word. It runs while the image
+        A pixel a cycle, and a cycle for every finished word of a plane. It runs while the image
         before is computed.
         """
-        first = self.plans[0]
-        words = tiles(first.height, first.width, self.parameters.pixels)
-        return self.image_bytes + self.colours * words * self.levels
+        planes, height, width = self.network.planes_shape
+        return self.image_bytes + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:
         """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        if self.serial_head:
+            return self.serial_head.cycles
         return self.classes + 1

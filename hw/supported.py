@@ -15,8 +15,8 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.encoding != "thermometer":
-        yield "input", f"{network.encoding} inputs"
+    if network.stem is not None:
+        yield "input", "stems"
     for place, layer in enumerate(network.convs):
         what = f"layer {layer.name}"
         if isinstance(layer, Pointwise) and layer.flatten:
@@ -27,5 +27,5 @@ def _lacking(network: Network) -> Iterator[tuple[str, str]]:
             yield what, "streams"
         if network.source(place) != place - 1:
             yield what, "inputs from any but the layer before"
-    if network.head.on != "planes" or network.head.flatten:
-        yield f"layer {network.head.name}", "heads on streams or flattened maps"
+    if network.head.on != "planes":
+        yield f"layer {network.head.name}", "heads on streams"

@@ -22,6 +22,7 @@ from hw.layout import tiles
 from hw.line_buffer import LineBuffer
 from hw.loader import Loader
 from hw.pipeline import delay
+from hw.plane_encoder import PlaneEncoder
 from hw.program import Program
 from hw.schedule import LOAD_LATENCY
 
@@ -44,8 +45,8 @@ class WindowSide(wiring.Component):
     def __init__(self, program: Program):
         self.program = program
         parameters, sizes = program.parameters, program.sizes
-        first = program.plans[0]
-        input_tiles = tiles(first.height, first.width, parameters.pixels)
+        planes, *input_size = program.network.planes_shape
+        input_tiles = tiles(*input_size, parameters.pixels)
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -62,7 +63,7 @@ class WindowSide(wiring.Component):
                 "write_data": In(parameters.pixels),
                 "plane_valid": Out(1),
                 "plane_tile": Out(range(input_tiles)),
-                "plane_channel": Out(range(first.c_in)),
+                "plane_channel": Out(range(planes)),
                 "plane_data": Out(parameters.pixels),
             }
         )
@@ -71,14 +72,7 @@ class WindowSide(wiring.Component):
         m = Module()
         program, d = self.program, self.descriptor
         parameters, sizes = program.parameters, program.sizes
-        _, height, width = program.network.image
-        m.submodules.encoder = encoder = Encoder(
-            program.network.input_thresholds.tolist(),
-            height=height,
-            width=width,
-            pixels=parameters.pixels,
-            half_words=sizes.input_words,
-        )
+        m.submodules.encoder = encoder = self._encoder()
         m.submodules.inputs = inputs = BankedMemory(parameters.pixels, 2 * sizes.input_words)
         m.submodules.activations = activations = BankedMemory(
             parameters.pixels, sizes.activation_words
@@ -159,6 +153,19 @@ class WindowSide(wiring.Component):
             lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
             lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
         ]
+
+    def _encoder(self) -> Encoder | PlaneEncoder:
+        network, sizes = self.program.network, self.program.sizes
+        channels, height, width = network.image
+        shape = {
+            "height": height,
+            "width": width,
+            "pixels": self.program.parameters.pixels,
+            "half_words": sizes.input_words,
+        }
+        if network.encoding == "binary":
+            return PlaneEncoder(channels=channels, bits=network.input_bits, **shape)
+        return Encoder(network.input_thresholds.tolist(), **shape)
 
     def _load_start(self, m: Module) -> Value:
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
