@@ -13,19 +13,23 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes
 from hw.schedule import Timing
-from hw.starts import start_bits, start_values
+from hw.starts import rotated, start_bits, start_values
 from hw.supported import check_supported
+from hw.work import work_of
 from model import bits
 from model.errors import UserError
-from model.format import Conv, Network
+from model.format import Conv, Head, Network
+from model.network import Pointwise
 
 __all__ = ["array_parameters", "compile_network", "hiding_fill"]
 
 BANKS = 3
+DEFAULT_TAU = 5  # of a shared array for nothing but 1x1 convolutions
 
 
 def compile_network(
@@ -51,8 +55,6 @@ def compile_network(
     check_supported(network)
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
-    for conv in network.convs:
-        _check_width(conv, pixels)
     timing = _timing(parameters)
     geometries = tuple(
         Geometry(width, pixels, stride)
@@ -66,7 +68,13 @@ def compile_network(
         _check_sizes(needed, sizes)
     sizes = sizes or needed
     images = _images(network, parameters, sizes.sum_bits)
-    return Program(network, parameters, timing, sizes, geometries, plans, images, port)
+    serial_head = None
+    if not is_counted(network.head):
+        serial_head = plan_head(network, pixels, sum(p.passes * p.pass_cycles for p in plans[:-1]))
+        images = _with_serial_head(images, network.head, serial_head)
+    return Program(
+        network, parameters, timing, sizes, geometries, plans, images, port, serial_head=serial_head
+    )
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -80,28 +88,15 @@ def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
         raise UserError(str(error)) from error
 
 
-def _check_width(conv: Conv, pixels: int) -> None:
-    """A map wider than the lanes must be halved into one that is not, or not at all."""
-    if conv.width <= pixels:
-        return
-    what, enough = None, conv.width
-    if conv.stride == 2:
-        what = "a stride of 2"
-    elif conv.pool == "max2" and (pixels == 1 or conv.width // 2 > pixels):
-        what, enough = "pooling", max(conv.width // 2, 2)
-    if what:
-        raise UserError(
-            f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has {pixels} "
-            f"lanes, too few for {what}: use --pixels {enough} or more"
-        )
-
-
 def array_parameters(
     network: Network, array: str, pixels: int, channels: int, fill: int | None
 ) -> ArrayParameters:
     """The array's parameters for this network: tau and antipodality follow from its codebooks."""
-    tau = max(conv.tau for conv in network.convs)
-    antipodal = all(conv.antipodal for conv in network.convs)
+    kernels = [conv for conv in network.convs if isinstance(conv, Conv)]
+    # 1x1 convolutions take what the others ask for: their codebook is made for the engine.
+    plain = bits.TAPS if array == "direct" else DEFAULT_TAU
+    tau = max((conv.tau for conv in kernels), default=plain)
+    antipodal = all(conv.antipodal for conv in kernels) and tau != bits.TAPS
     try:
         # Check what the user gave before anything is derived from it.
         given = ArrayParameters("direct", pixels, channels, tau, antipodal)
@@ -110,29 +105,42 @@ def array_parameters(
         if fill is None and array == "shared":
             if tau == bits.TAPS:
                 raise ValueError(
-                    f"layer {next(c.name for c in network.convs if c.tau == tau)} has plain 1-bit "
+                    f"layer {next(c.name for c in kernels if c.tau == tau)} has plain 1-bit "
                     "kernels without a codebook: use --array direct"
                 )
-            fill = hiding_fill(network, channels, given.entries)
+            fill = hiding_fill(network, given)
         return ArrayParameters(array, pixels, channels, tau, antipodal, fill or 0)
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def hiding_fill(network: Network, channels: int, entries: int) -> int:
+def hiding_fill(network: Network, parameters: ArrayParameters) -> int:
     """The fewest dot9 units a lane whose table filling hides behind most of the work.
 
     Filling takes ``channels / fill * entries`` cycles a pass. The chosen number hides it for
-    layers that do at least nine tenths of the network's kernel applications.
+    layers that do at least nine tenths of the network's kernel applications; of a 1x1 convolution
+    also behind the reading of its bundles.
     """
-    total = sum(conv.macs for conv in network.convs)
+    channels, entries = parameters.channels, parameters.entries
+    work = [_applications(conv, parameters) for conv in network.convs]
+    times = [
+        max(conv.c_out, channels * parameters.tau if isinstance(conv, Pointwise) else 0)
+        for conv in network.convs
+    ]
     divisors = [n for n in range(1, channels + 1) if channels % n == 0]
     for fill in divisors:
         cycles = channels // fill * max(entries, fill)
-        hidden = sum(conv.macs for conv in network.convs if conv.c_out >= cycles)
-        if hidden >= 0.9 * total:
+        hidden = sum(n for n, time in zip(work, times, strict=True) if time >= cycles)
+        if hidden >= 0.9 * sum(work):
             return fill
     return divisors[-1]
+
+
+def _applications(layer: Conv | Pointwise, parameters: ArrayParameters) -> int:
+    """Kernel applications of a layer in each of its planes, a bundle's for one."""
+    _, height, width = layer.sums_shape
+    planes = max(layer.in_bits, layer.weight_bits)
+    return planes * work_of(layer, parameters).slots * layer.c_out * height * width
 
 
 def _timing(parameters: ArrayParameters) -> Timing:
@@ -161,18 +169,22 @@ def _plans(
         outputs = wiring.outputs
         rows = outputs.rows
         pool = conv.pool == "max2"
-        groups = -(-conv.c_in // channels)
+        work = work_of(conv, parameters)
+        groups = -(-work.slots // channels)
+        pointwise = isinstance(conv, Pointwise)
         _, height, _ = conv.sums_shape
         _, out_height, out_width = conv.out_shape
         # The second part of a word is not read where the map ends before it.
         reads = wiring.parts if height > wiring.rows else 1
-        columns = wiring.row_tiles
-        # A tile of a cut row takes its neighbours' nearest columns, each with a read of its own.
-        reads = 3 if columns > 1 else reads
+        columns = outputs.pooled_tiles if pool else outputs.row_tiles
+        # A tile of a cut row takes those beside it, each with a read of its own.
+        if wiring.row_tiles > 1:
+            reads = 1 if pointwise and conv.stride == 1 else 3
+        reads *= work.taps
         plans.append(
             LayerPlan(
                 name=conv.name,
-                c_in=conv.c_in,
+                c_in=conv.in_bits * conv.c_in,
                 c_out=conv.c_out,
                 height=conv.height,
                 width=conv.width,
@@ -183,9 +195,10 @@ def _plans(
                 columns=columns,
                 tiles=-(-(2 * out_height if pool else height) // rows) * columns,
                 groups=groups,
-                last_channels=conv.c_in - (groups - 1) * channels,
+                last_channels=work.slots - (groups - 1) * channels,
                 last_tile=(height - 1) // rows,
                 last_row=(height - 1) % rows,
+                right_tile=outputs.row_tiles - 1,
                 slots=outputs.pooled_slots if pool else 1,
                 out_height=out_height,
                 out_width=out_width,
@@ -197,9 +210,16 @@ def _plans(
                 threshold_base=threshold_base,
                 pass_cycles=timing.reading(reads).pass_cycles(conv.c_out),
                 macs=conv.macs,
+                pointwise=pointwise,
+                taps=work.taps,
+                last_taps=work.last_taps,
+                planes=max(conv.in_bits, conv.weight_bits),
+                repeats=conv.in_bits,
+                plane_words=conv.c_in if conv.in_bits > 1 else 0,
+                ones=conv.padding == "plus",
             )
         )
-        index_base += groups * conv.c_out
+        index_base += plans[-1].index_words
         threshold_base += conv.c_out
     return tuple(plans)
 
@@ -242,44 +262,41 @@ def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> Mem
     )
 
 
-def _engine_indices(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
-    """Indices as the engine reads them, int64 [c_out, c_in]."""
-    if parameters.tau == bits.TAPS:
-        return conv.kernels.astype(np.int64)
-    indices = conv.indices.astype(np.int64)
-    if parameters.antipodal:
-        # The sign is the engine's top index bit, also for a layer with a smaller codebook.
-        half = 1 << (conv.tau - 1)
-        return (indices % half) | (indices // half) << (parameters.tau - 1)
-    return indices
+def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+    """The head's memories as `hw.serial_head` reads them."""
+    weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
+    return replace(images, head=weights, head_offsets=offsets)
 
 
-def _index_words(conv: Conv, parameters: ArrayParameters) -> list[int]:
-    """Index words in order of use: group by group, output channel by output channel."""
+def _index_words(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
+    """Index words in order of use: plane by plane of the weights, group by group, output channel
+    by output channel."""
     channels, tau = parameters.channels, parameters.tau
-    indices = _engine_indices(conv, parameters)
     words = []
-    for first in range(0, conv.c_in, channels):
-        for row in indices[:, first : first + channels].tolist():
-            words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
+    for indices in work_of(layer, parameters).indices:
+        for first in range(0, indices.shape[1], channels):
+            for row in indices[:, first : first + channels].tolist():
+                words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
     return words
 
 
-def _codewords(conv: Conv, parameters: ArrayParameters) -> list[int]:
+def _codewords(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
     """The codebook's kernel numbers, filled up to the engine's number of entries."""
-    if not parameters.has_codebook:
-        return []
-    count = len(conv.codebook) // 2 if parameters.antipodal else len(conv.codebook)
-    codewords = conv.codebook[:count].tolist()
-    return codewords + [0] * (parameters.entries - count)
+    codewords = work_of(layer, parameters).codebook.tolist()
+    return codewords + [0] * (parameters.entries - len(codewords))
 
 
-def _thresholds(conv: Conv, parameters: ArrayParameters, sum_bits: int) -> list[int]:
+def _thresholds(
+    layer: Conv | Pointwise, parameters: ArrayParameters, sum_bits: int
+) -> list[int]:
     """Threshold words: flip, and the starts of the places, from the lowest bit up."""
-    mask = (1 << sum_bits) - 1
+    planes = max(layer.in_bits, layer.weight_bits)
     words = []
-    for flip, starts in zip(conv.flips, start_values(conv, parameters).tolist(), strict=True):
-        places = ((start & mask) << sum_bits * place for place, start in enumerate(starts))
+    for flip, starts in zip(layer.flips, start_values(layer, parameters).tolist(), strict=True):
+        places = (
+            rotated(start, sum_bits, planes) << sum_bits * place
+            for place, start in enumerate(starts)
+        )
         words.append(int(flip) | sum(places) << 1)
     return words
 
@@ -290,7 +307,6 @@ def _needed(
     parameters: ArrayParameters,
 ) -> Sizes:
     pixels = parameters.pixels
-    first = plans[0]
     return Sizes(
         activation_words=max(
             (
@@ -299,15 +315,22 @@ def _needed(
             ),
             default=0,
         ),
-        input_words=_bank_words(first.c_in, first.height, first.width, pixels),
-        index_words=sum(plan.groups * plan.c_out for plan in plans),
+        input_words=_bank_words(*network.planes_shape, pixels),
+        index_words=sum(plan.index_words for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.channels,
-        partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
-        pool_words=max((p.c_out for p in plans if p.pool), default=0),
-        sum_bits=start_bits(max(plan.c_in for plan in plans)),
+        head_words=network.head.weight.shape[1],
+        partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
+        pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
+        sum_bits=max(_sum_bits(conv) for conv in network.convs),
     )
+
+
+def _sum_bits(layer: Conv | Pointwise) -> int:
+    """Bits of a layer's sums."""
+    features = layer.c_in if isinstance(layer, Conv) else layer.codes.shape[1]
+    largest = ((1 << layer.in_bits) - 1) * ((1 << layer.weight_bits) - 1)
+    return start_bits(features, layer.taps, largest)
 
 
 def _check_sizes(needed: Sizes, given: Sizes) -> None:

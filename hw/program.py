@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
@@ -27,10 +28,17 @@ class LayerPlan:
     (or in a half of the input memory, for the first layer), the others in their memories.
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
     make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
-    ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
-    ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
-    and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
-    of three input words make a tile.
+    ``tiles`` are those computed (a pooled map's odd last row and column are left out where tiles
+    hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
+    cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
+    of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
+    input words make a slot of a tile.
+
+    ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
+    their planes. Groups are those of one plane, and ``planes`` are those of activations or
+    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
+    ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
+    the map are +1.
     """
 
     name: str
@@ -48,6 +56,7 @@ class LayerPlan:
     last_channels: int
     last_tile: int
     last_row: int
+    right_tile: int
     slots: int
     out_height: int
     out_width: int
@@ -59,15 +68,42 @@ class LayerPlan:
     threshold_base: int
     pass_cycles: int
     macs: int
+    pointwise: bool = False
+    taps: int = 1
+    last_taps: int = 1
+    planes: int = 1
+    repeats: int = 1
+    plane_words: int = 0
+    ones: bool = False
 
     @property
     def passes(self) -> int:
-        return self.tiles * self.groups
+        return self.tiles * self.planes * self.groups
+
+    @property
+    def parts(self) -> int:
+        """Reads of a channel."""
+        return self.reads // self.taps
+
+    @property
+    def pool_cut(self) -> bool:
+        """Whether the map is still wider than the lanes when it is pooled."""
+        return self.pool and self.out_columns > 1
+
+    @property
+    def word_tiles(self) -> int:
+        """Tiles from the first to the last one that makes an output word."""
+        return self.slots + self.pool_cut * self.columns
 
     @property
     def index_words(self) -> int:
-        """Index words of the layer: a pass' for each group."""
-        return self.groups * self.c_out
+        """Index words of the layer: a pass' for each group, and each plane of weights."""
+        return self.planes // self.repeats * self.groups * self.c_out
+
+    @property
+    def rounds(self) -> int:
+        """How often an image uses these: for each tile, and each plane of activations."""
+        return self.tiles * self.repeats
 
     @property
     def sums_height(self) -> int:
@@ -84,9 +120,9 @@ class Sizes:
     """Memory sizes and counter widths of an engine; `needed` gives those of a network.
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
-    halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
-    an accumulated sum, ``index_words``, ``threshold_words``, ``codewords`` and ``head_words``
-    the depths of the network's memories.
+    halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``index_words``,
+    ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
     activation_words: int
@@ -110,7 +146,8 @@ class MemoryImages:
     """Contents of the engine's read-only memories, one int a word.
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
-    ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
+    ``thresholds``: flip, then the starts of nine places from the lowest bit up, rotated; see
+    `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
     """
@@ -127,7 +164,7 @@ class Program:
     """A network compiled for an engine.
 
     With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them.
+    no memory for them. ``serial_head`` is the plan of a head that `hw.head` does not do.
     """
 
     network: Network
@@ -138,6 +175,7 @@ class Program:
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
     index_port: IndexPort | None = None
+    serial_head: HeadPlan | None = None
 
     @property
     def colours(self) -> int:
@@ -145,17 +183,38 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Thermometer levels a colour."""
-        return self.network.input_thresholds.shape[1]
+        """Input planes of each colour, of thermometer or number."""
+        return self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
-        """Reads of three words that a channel takes, in one layer or another."""
+        """Reads of three words that a slot takes, in one layer or another."""
         return frozenset(plan.reads for plan in self.plans)
 
     @property
+    def parts(self) -> frozenset[int]:
+        """Reads of three words that a channel takes, in one layer or another."""
+        return frozenset(plan.parts for plan in self.plans)
+
+    @property
+    def taps(self) -> int:
+        """The most channels that a slot holds; 0 without 1x1 convolutions."""
+        return max((plan.taps for plan in self.plans if plan.pointwise), default=0)
+
+    @property
+    def planes(self) -> int:
+        """The most bits of a number, activation or weight."""
+        return max(plan.planes for plan in self.plans)
+
+    @property
+    def ones(self) -> bool:
+        """Whether a layer takes what is outside its map for +1."""
+        return any(plan.ones for plan in self.plans)
+
+    @property
     def columns(self) -> int:
-        """The most tiles that a row is cut into; 1 where no map is wider than the lanes."""
+        """The most tiles that are computed of a row of sums; 1 where none is wider than the
+        lanes."""
         return max(plan.columns for plan in self.plans)
 
     @property
@@ -184,6 +243,8 @@ class Program:
     @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
+        if self.serial_head:
+            return self.serial_head.score_bits
         head = self.network.head
         largest = 128 * head.channels * head.height * head.width + max(
             abs(int(bias)) for bias in head.bias
@@ -199,14 +260,15 @@ class Program:
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle a level for every finished word. It runs while the image
+        A pixel a cycle, and a cycle for every finished word of a plane. It runs while the image
         before is computed.
         """
-        first = self.plans[0]
-        words = tiles(first.height, first.width, self.parameters.pixels)
-        return self.image_bytes + self.colours * words * self.levels
+        planes, height, width = self.network.planes_shape
+        return self.image_bytes + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:
         """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        if self.serial_head:
+            return self.serial_head.cycles
         return self.classes + 1

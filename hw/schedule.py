@@ -55,9 +55,10 @@ class LayerCycles:
 class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
-    ``array`` are the array's own latencies. ``step_channels`` channels are loaded together, each
-    with ``reads`` reads, and a step takes ``entries`` cycles at least, the walk of a table;
-    ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
+    ``array`` are the array's own latencies. ``step_channels`` channels (of a 1x1 convolution,
+    bundles of them) are loaded together, each with ``reads`` reads, and a step takes ``entries``
+    cycles at least, the walk of a table; ``steps`` of them make a group. ``codebook`` codewords
+    are loaded when a layer starts.
     """
 
     array: ArrayTiming
@@ -68,7 +69,7 @@ class Timing:
     reads: int = 1
 
     def reading(self, reads: int) -> "Timing":
-        """The same engine in a layer with so many reads a channel."""
+        """The same engine in a layer with so many reads a channel or bundle."""
         return replace(self, reads=reads)
 
     @property
@@ -140,10 +141,12 @@ class Timing:
         """Cycles from the start of a pass to the start of the next."""
         return max(c_out, self.shortest_pass)
 
-    def layer(self, name: str, passes: int, c_out: int, macs: int) -> LayerCycles:
+    def layer(
+        self, name: str, passes: int, c_out: int, macs: int, kind: str = "conv3x3"
+    ) -> LayerCycles:
         """Cycles of a convolution of so many passes."""
         useful = passes * c_out
         stall = (passes - 1) * (self.pass_cycles(c_out) - c_out)
         fill = SETUP + self.prepare
         total = useful + stall + fill + self.drain
-        return LayerCycles(name, "conv3x3", total, useful, fill, self.drain, stall, macs)
+        return LayerCycles(name, kind, total, useful, fill, self.drain, stall, macs)

@@ -15,19 +15,17 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.encoding != "thermometer":
-        yield "input", f"{network.encoding} inputs"
+    if network.stem is not None:
+        yield "input", "stems"
     for place, layer in enumerate(network.convs):
         what = f"layer {layer.name}"
-        if isinstance(layer, Pointwise):
-            yield what, "1x1 convolutions"
+        if isinstance(layer, Pointwise) and layer.flatten:
+            yield what, "dense layers on flattened maps"
+        if layer.in_bits > 1 and layer.weight_bits > 1:
+            yield what, "activations and weights that both have several bits"
         if layer.stream is not None:
             yield what, "streams"
-        if layer.padding != "zero":
-            yield what, "paddings other than by zero"
-        if layer.in_bits > 1:
-            yield what, "inputs of several bits"
         if network.source(place) != place - 1:
             yield what, "inputs from any but the layer before"
-    if network.head.on != "planes" or network.head.flatten:
-        yield f"layer {network.head.name}", "heads on streams or flattened maps"
+    if network.head.on != "planes":
+        yield f"layer {network.head.name}", "heads on streams"

@@ -22,6 +22,7 @@ from hw.layout import tiles
 from hw.line_buffer import LineBuffer
 from hw.loader import Loader
 from hw.pipeline import delay
+from hw.plane_encoder import PlaneEncoder
 from hw.program import Program
 from hw.schedule import LOAD_LATENCY
 
@@ -44,8 +45,8 @@ class WindowSide(wiring.Component):
     def __init__(self, program: Program):
         self.program = program
         parameters, sizes = program.parameters, program.sizes
-        first = program.plans[0]
-        input_tiles = tiles(first.height, first.width, parameters.pixels)
+        planes, *input_size = program.network.planes_shape
+        input_tiles = tiles(*input_size, parameters.pixels)
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -62,7 +63,7 @@ class WindowSide(wiring.Component):
                 "write_data": In(parameters.pixels),
                 "plane_valid": Out(1),
                 "plane_tile": Out(range(input_tiles)),
-                "plane_channel": Out(range(first.c_in)),
+                "plane_channel": Out(range(planes)),
                 "plane_data": Out(parameters.pixels),
             }
         )
@@ -71,14 +72,7 @@ class WindowSide(wiring.Component):
         m = Module()
         program, d = self.program, self.descriptor
         parameters, sizes = program.parameters, program.sizes
-        _, height, width = program.network.image
-        m.submodules.encoder = encoder = Encoder(
-            program.network.input_thresholds.tolist(),
-            height=height,
-            width=width,
-            pixels=parameters.pixels,
-            half_words=sizes.input_words,
-        )
+        m.submodules.encoder = encoder = self._encoder()
         m.submodules.inputs = inputs = BankedMemory(parameters.pixels, 2 * sizes.input_words)
         m.submodules.activations = activations = BankedMemory(
             parameters.pixels, sizes.activation_words
@@ -92,8 +86,12 @@ class WindowSide(wiring.Component):
             strided=program.strided,
             columns=program.columns,
             reads=program.reads,
+            parts=program.parts,
+            taps=program.taps,
         )
-        m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
+        m.submodules.line_buffer = lines = LineBuffer(
+            program.geometries, parameters.pixels, taps=program.taps, ones=program.ones
+        )
 
         connect(m, flipped(self.i), encoder.i)
         # Constant in a layer, unless rows are cut.
@@ -116,6 +114,10 @@ class WindowSide(wiring.Component):
             loader.descriptor.eq(d),
             loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
         ]
+        if program.taps:
+            self._bundle(m, loader, lines)
+        if program.ones:
+            m.d.comb += lines.ones.eq(d.ones)
         for bank in range(BANKS):
             # Bank by bank: the addresses of the two memories differ in width.
             m.d.comb += [
@@ -144,13 +146,43 @@ class WindowSide(wiring.Component):
         ]
         return m
 
+    def _bundle(self, m: Module, loader: Loader, lines: LineBuffer) -> None:
+        """What the line buffer is told of a 1x1 convolution's channels."""
+        m.d.comb += [
+            lines.pointwise.eq(self.descriptor.pointwise),
+            lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
+            lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
+        ]
+
+    def _encoder(self) -> Encoder | PlaneEncoder:
+        network, sizes = self.program.network, self.program.sizes
+        channels, height, width = network.image
+        shape = {
+            "height": height,
+            "width": width,
+            "pixels": self.program.parameters.pixels,
+            "half_words": sizes.input_words,
+        }
+        if network.encoding == "binary":
+            return PlaneEncoder(channels=channels, bits=network.input_bits, **shape)
+        return Encoder(network.input_thresholds.tolist(), **shape)
+
     def _load_start(self, m: Module) -> Value:
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
         timing, d = self.program.timing, self.descriptor
+        if self.program.taps:
+            waits = {timing.reading(plan.reads).load_wait for plan in self.program.plans}
+            delayed = self.start
+            start = Mux(d.load_wait == 0, delayed, 0)
+            for wait in range(1, max(waits) + 1):
+                delayed = delay(m, delayed, 1, f"load_start{wait}")
+                if wait in waits:
+                    start = Mux(d.load_wait == wait, delayed, start)
+            return start
         wait = timing.load_wait
         start = delay(m, self.start, wait, "load_start")
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             other = timing.reading(reads).load_wait
-            if reads in self.program.reads and other != wait:
+            if reads in self.program.parts and other != wait:
                 start = Mux(layer, delay(m, self.start, other, f"load_start{reads}"), start)
         return start

@@ -17,7 +17,7 @@ __all__ = ["ImageTensors", "MapRecorder", "TensorRecorder"]
 class ImageTensors:
     """Every tensor the engine computed for one image.
 
-    ``planes`` bool [c, H, W] after the thermometer; ``activations`` one bool [c_out, H, W] a
+    ``planes`` bool [c, H, W] of the input; ``activations`` one bool [c_out, H, W] a
     convolution; ``scores`` int64 [classes]; ``label`` the class it answered.
     """
 
@@ -90,7 +90,7 @@ class MapRecorder:
 
 
 class TensorRecorder:
-    """All tensors of a network: the thermometer's planes and each convolution's activations.
+    """All tensors of a network: the input's planes and each convolution's activations.
 
     Parameters
     ----------
@@ -99,8 +99,7 @@ class TensorRecorder:
     """
 
     def __init__(self, network: Network, pixels: int):
-        planes = (network.input_thresholds.size, *network.image[1:])
-        self.planes = MapRecorder("input", planes, pixels)
+        self.planes = MapRecorder("input", network.planes_shape, pixels)
         self.layers = [MapRecorder(conv.name, conv.out_shape, pixels) for conv in network.convs]
 
     def write(self, layer: int, tile: int, channel: int, word: int) -> None:

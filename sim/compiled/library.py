@@ -91,8 +91,8 @@ def _ingredients(shape: Program) -> list[str]:
     network = shape.network
     made_of = (
         *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
-        *(network.image, network.input_thresholds.tolist(), shape.images),
-        *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port),
+        *(network.image, network.encoding, network.input_thresholds.tolist(), shape.images),
+        *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port, shape.serial_head),
     )
     folders = (ROOT / "hw", ROOT / "sim/compiled")
     sources = sorted(file for folder in folders for file in folder.rglob("*.py"))

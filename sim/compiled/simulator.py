@@ -66,6 +66,7 @@ class _Job(ctypes.Structure):
         ("index", ctypes.c_void_p),
         *((name, ctypes.c_uint64) for name in ("index_count", "index_fed", "index_state")),
         *((name, ctypes.c_uint32) for name in ("index_words", "index_pause", "index_wait")),
+        *((name, ctypes.c_uint32) for name in ("score_count", "scored")),
         ("look", ctypes.c_void_p),
     ]
 
@@ -125,8 +126,7 @@ class CompiledHarness:
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
         self._bytes = np.ascontiguousarray(images).tobytes()
-        shapes = [(network.input_thresholds.size, *network.image[1:])]
-        shapes += [conv.out_shape for conv in network.convs]
+        shapes = [network.planes_shape, *(conv.out_shape for conv in network.convs)]
         self._maps: list[_Map] = []
         offset = 0
         for name, shape in zip(["input", *self._names[:-1]], shapes, strict=True):
@@ -188,7 +188,7 @@ class CompiledHarness:
             "channels": np.array([m.channels for m in maps], np.uint32),
             "offsets": np.array([m.offset for m in maps], np.uint64),
             "records": np.zeros((RING, record), np.uint32),
-            "scores": np.zeros((RING, classes), np.int32),
+            "scores": np.zeros((RING, classes), np.int64),
             "labels": np.zeros(RING, np.uint32),
             "cycles": np.zeros((RING, layers, PHASES), np.uint32),
             "starts": np.zeros(RING, np.uint64),
@@ -218,6 +218,7 @@ class CompiledHarness:
             block=stalls.block,
             timeline_size=TIMELINE,
             last_layer=len(self._names),
+            score_count=1 if self._program.serial_head else buffers["scores"].shape[1],
         )
         index, pauses = self._index, stalls.index
         if index is not None:
@@ -243,7 +244,7 @@ class CompiledHarness:
             return
         records = buffers["records"][places]
         maps = [m.unpack(records) for m in self._maps]
-        scores = buffers["scores"][places].astype(np.int64)
+        scores = buffers["scores"][places]
         for (planes, *activations), *answer in zip(
             zip(*maps, strict=True), scores, buffers["labels"][places].tolist(), strict=True
         ):
