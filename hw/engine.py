@@ -103,13 +103,17 @@ class Engine(wiring.Component):
             sequencer.head_ready.eq(head.ready),
             windows.release.eq(sequencer.release),
             windows.half.eq(sequencer.half),
-            windows.first_layer.eq(sequencer.layer == 0),
+            windows.first_layer.eq(
+                sequencer.layer == 0 if program.chain else sequencer.descriptor.from_input
+            ),
             sums.tag.eq(issuer.tag),
             index,
             words.tag.eq(delay(m, issuer.tag, timing.sum_stage - 1, "tag_sum")),
             words.sums.eq(sums.sums),
             words.thresholds.eq(sums.thresholds),
-            windows.write_valid.eq(words.valid & ~last_layer),
+            windows.write_valid.eq(
+                words.valid & (~last_layer if program.chain else sequencer.descriptor.stored)
+            ),
             windows.write_bank.eq(words.bank),
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
@@ -192,6 +196,13 @@ class Engine(wiring.Component):
             probe.write_data.eq(words.word),
             probe.head_busy.eq(head.busy),
         ]
+        if self.program.stream_shape:
+            m.d.comb += [
+                probe.stream_valid.eq(_moving(words.stream.valid, go)),
+                probe.stream_tile.eq(words.stream.tile),
+                probe.stream_channel.eq(words.stream.channel),
+                probe.stream_data.eq(words.stream.values),
+            ]
 
 
 def _moving(strobe, go: Signal | None):

@@ -8,6 +8,7 @@ from hw.engine import Engine
 __all__ = ["SCORE_BITS", "SimulationTop"]
 
 SCORE_BITS = 32
+STREAM_WORD = ("stream_valid", "stream_tile", "stream_channel", "stream_data")
 
 
 class SimulationTop(Elaboratable):
@@ -16,7 +17,8 @@ class SimulationTop(Elaboratable):
     Inputs ``i_valid``, ``i_payload``, ``o_ready``; outputs ``i_ready``, ``o_valid``, ``o_label``,
     ``o_scores`` (class k, sign extended, at bit 32 * k) and, unless ``probed`` is false, every
     member of the probe. The index port's are ``index_valid``, ``index_payload`` and
-    ``index_ready``, always there so that one harness drives every engine.
+    ``index_ready``; they and the probe's of a stream are always there so that one harness drives
+    every engine.
     """
 
     def __init__(self, engine: Engine, probed: bool = True):
@@ -37,12 +39,14 @@ class SimulationTop(Elaboratable):
             name: Signal(Value.cast(getattr(engine.probe, name)).shape(), name=name)
             for name in (engine.probe.signature.members if probed else ())
         }
+        absent = [name for name in STREAM_WORD if name not in self.probed] if probed else []
+        self._absent = [Signal(name=name) for name in absent]
 
     @property
     def ports(self) -> list[Value]:
         own = (self.i_valid, self.i_ready, self.i_payload, self.o_valid, self.o_ready, self.o_label)
         index = (self.index_valid, self.index_ready, self.index_payload)
-        return [*own, *index, Value.cast(self.o_scores), *self.probed.values()]
+        return [*own, *index, Value.cast(self.o_scores), *self.probed.values(), *self._absent]
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -66,4 +70,5 @@ class SimulationTop(Elaboratable):
             m.d.comb += self.o_scores[place].eq(engine.o.payload.scores[place])
         for name, signal in self.probed.items():
             m.d.comb += signal.eq(Value.cast(getattr(engine.probe, name)))
+        m.d.comb += [signal.eq(0) for signal in self._absent]
         return m
