@@ -17,7 +17,9 @@ __all__ = ["predict", "total_cycles"]
 def predict(program: Program) -> list[LayerCycles]:
     """Cycles of each convolution for one image, and of the head behind the last one."""
     layers = [
-        program.timing.reading(plan.reads).layer(plan.name, plan.passes, plan.c_out, plan.macs)
+        program.timing.reading(plan.reads).layer(
+            plan.name, plan.passes, plan.c_out, plan.macs, plan.groups, plan.out_bits
+        )
         for plan in program.plans
     ]
     layers = [

@@ -52,12 +52,46 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "last_columns": outputs.last_column if right else 0,
         "last_row": plan.last_row,
         **(_port_fields(plan, program) if port else {}),
+        **({} if program.chain else _graph_fields(plan)),
+        **(_stream_fields(plan, program) if program.stream_shape else {}),
     }
 
 
 def _port_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     """For the index buffer; its tiles are passes' tiles, also where rows are cut."""
     return {"resident": int(resident(program, plan)), "final_tile": plan.tiles - 1}
+
+
+def _graph_fields(plan: LayerPlan) -> dict[str, int]:
+    return {
+        "from_input": int(plan.from_input),
+        "release": int(plan.release),
+        "stored": int(plan.stored),
+    }
+
+
+def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """For the streams; several planes a channel also change the end of a layer."""
+    streams = [other.stream for other in program.plans]
+    stream = plan.stream
+    fields = {
+        "streams": int(stream is not None),
+        "planes": int(plan.out_bits > 0),
+        "stream": stream.base if stream else 0,
+        "shift": stream.shift if stream else 0,
+        "width": stream.width if stream else 0,
+        "cut": stream.cut if stream else 0,
+        "adds": int(stream is not None and stream.residual is not None),
+        "keeps": int(stream is not None and stream.kept is not None),
+        "residual": (stream and stream.residual) or 0,
+        "kept": (stream and stream.kept) or 0,
+    }
+    if any(other and other.odd for other in streams):
+        fields["odd"] = stream.odd if stream else 0
+    if program.most_planes > 1:
+        fields["last_plane"] = max(plan.out_bits, 1) - 1
+        fields["drain_end"] = program.timing.layer_drain(plan.c_out, plan.out_bits) - 1
+    return fields
 
 
 def descriptor_rows(program: Program) -> list[dict[str, int]]:

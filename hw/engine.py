@@ -106,25 +106,38 @@ class Engine(wiring.Component):
             sequencer.head_ready.eq(head.ready),
             windows.release.eq(sequencer.release),
             windows.half.eq(sequencer.half),
-            windows.first_layer.eq(sequencer.layer == 0),
+            windows.first_layer.eq(
+                sequencer.layer == 0 if program.chain else sequencer.descriptor.from_input
+            ),
             sums.tag.eq(issuer.tag),
             index,
             words.tag.eq(delay(m, issuer.tag, timing.sum_stage - 1, "tag_sum")),
             words.sums.eq(sums.sums),
             words.thresholds.eq(sums.thresholds),
-            windows.write_valid.eq(words.valid & ~last_layer),
+            windows.write_valid.eq(
+                words.valid & (~last_layer if program.chain else sequencer.descriptor.stored)
+            ),
             windows.write_bank.eq(words.bank),
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
         ]
         outer.d.comb += [
-            _begin(head, words.tile == 0, _moving(sequencer.start & last_layer, go)),
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
-            head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
+        if not program.serial_head:
+            outer.d.comb += [
+                head.clear.eq(_moving(sequencer.start & last_layer, go)),
+                head.last_tile.eq(last_tile),
+            ]
+        elif program.network.head.on == "stream":
+            outer.d.comb += [
+                head.valid.eq(_moving(words.stream.valid & last_layer, go)),
+                head.word.eq(words.stream.values),
+                head.channel.eq(words.stream.channel),
+            ]
         self._observe(outer, go, sequencer, windows, words, head)
         return outer
 
@@ -198,17 +211,19 @@ class Engine(wiring.Component):
             probe.write_data.eq(words.word),
             probe.head_busy.eq(head.busy),
         ]
+        if self.program.stream_shape:
+            m.d.comb += [
+                probe.stream_valid.eq(_moving(words.stream.valid, go)),
+                probe.stream_tile.eq(words.stream.tile),
+                probe.stream_channel.eq(words.stream.channel),
+                probe.stream_data.eq(words.stream.values),
+            ]
 
 
 def _result(program: Program) -> data.StructLayout:
     if program.serial_head:
         return score_layout(program.serial_head)
     return result_layout(program.classes, program.score_bits)
-
-
-def _begin(head: Head | SerialHead, first_tile: Value, clear: Value):
-    """What tells a head that an image's last layer begins."""
-    return head.first_tile.eq(first_tile) if isinstance(head, SerialHead) else head.clear.eq(clear)
 
 
 def _moving(strobe, go: Signal | None):

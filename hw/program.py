@@ -10,14 +10,34 @@ from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from hw.starts import PLACES
+from hw.stream_shape import StreamShape
 from model.format import Network
 
-__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "threshold_bits"]
+__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "threshold_bits"]
 
 
 def threshold_bits(sum_bits: int) -> int:
     """Bits of a word of the threshold memory: flip, and a start for every place in a map."""
     return 1 + PLACES * sum_bits
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What the descriptor of a layer with a stream says besides.
+
+    ``shift``, ``width``, ``cut``: places in `hw.stream_shape.StreamShape`'s choices. ``base``: of
+    the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
+    that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
+    places in a map whose sums are odd, see `hw.starts`.
+    """
+
+    shift: int
+    width: int
+    cut: int
+    base: int
+    residual: int | None
+    kept: int | None
+    odd: int
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,10 @@ class LayerPlan:
     ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
     ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
     and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
-    of three input words make a tile.
+    of three input words make a tile. ``out_bits`` planes a channel are put out.
+
+    In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
+    the last one to do so, and ``stored`` that another layer reads its planes.
     """
 
     name: str
@@ -60,6 +83,11 @@ class LayerPlan:
     threshold_base: int
     pass_cycles: int
     macs: int
+    out_bits: int
+    from_input: bool
+    release: bool
+    stored: bool
+    stream: StreamPlan | None
 
     @property
     def passes(self) -> int:
@@ -86,8 +114,8 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
-    an accumulated sum, ``index_words``, ``threshold_words``, ``codewords`` and ``head_words``
-    the depths of the network's memories.
+    an accumulated sum, ``stream_words`` the depth of the stream memory, ``index_words``,
+    ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
     activation_words: int
@@ -99,6 +127,7 @@ class Sizes:
     partial_sums: int
     pool_words: int
     sum_bits: int
+    stream_words: int
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -113,7 +142,8 @@ class MemoryImages:
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
     ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
-    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
+    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
+    channel's numbers, see `hw.stream_shape`.
     """
 
     indices: tuple[int, ...]
@@ -121,6 +151,7 @@ class MemoryImages:
     codebooks: tuple[int, ...]
     head: tuple[int, ...]
     head_offsets: tuple[int, ...]
+    streams: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +170,22 @@ class Program:
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
     index_port: IndexPort | None = None
+    stream_shape: StreamShape | None = None
     serial_head: HeadPlan | None = None
+
+    @property
+    def chain(self) -> bool:
+        """Whether every layer reads the one before and none else reads it."""
+        last = len(self.plans) - 1
+        return all(
+            (plan.from_input, plan.release, plan.stored) == (place == 0, place == 0, place != last)
+            for place, plan in enumerate(self.plans)
+        )
+
+    @property
+    def most_planes(self) -> int:
+        """The most planes that a channel of an output map has; at least 1."""
+        return max(1, *(plan.out_bits for plan in self.plans))
 
     @property
     def colours(self) -> int:

@@ -16,6 +16,8 @@ is therefore negative exactly where the threshold is not reached: accumulator, b
 and comparison are one addition. Starts are kept modulo 2^bits; the complete sums fit.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -28,7 +30,7 @@ from hw.params import ArrayParameters
 from model import bits
 from model.network import Conv
 
-__all__ = ["PLACES", "Starts", "start_bits", "start_values"]
+__all__ = ["PLACES", "Starts", "odd_places", "start_bits", "start_values"]
 
 SIDES = 3  # first, between, last
 PLACES = SIDES * SIDES
@@ -64,16 +66,28 @@ def start_values(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
     negated[:, : conv.c_in] = conv.indices >= len(conv.codebook) // 2
     negated = negated.reshape(conv.c_out, groups, parameters.channels)
     offset = sum_offset(parameters, negated).sum(axis=1)
+    thresholds = conv.thresholds.astype(np.int64) * (conv.stream is None)
     starts = []
+    for outside in _outside(conv):
+        valid = int(bits.TAPS - outside.sum()) * conv.c_in
+        limits = -(-(thresholds + valid) // 2)
+        starts.append(-(limits.clip(0, valid + 1) + zeros @ outside + offset))
+    return np.stack(starts, axis=1)
+
+
+def odd_places(conv: Conv) -> int:
+    """Mask of the places whose sums in a layer with a stream are odd."""
+    odd = (int(bits.TAPS - outside.sum()) * conv.c_in % 2 for outside in _outside(conv))
+    return sum(bit << place for place, bit in enumerate(odd))
+
+
+def _outside(conv: Conv) -> Iterator[np.ndarray]:
+    """For each place, bool [9]: which taps lie outside the map."""
     for row in range(SIDES):
         for column in range(SIDES):
             rows = _masked(row, conv.height, conv.stride)
             columns = _masked(column, conv.width, conv.stride)
-            outside = (rows[:, None] | columns).reshape(-1)
-            valid = int(bits.TAPS - outside.sum()) * conv.c_in
-            limits = -(-(conv.thresholds.astype(np.int64) + valid) // 2)
-            starts.append(-(limits.clip(0, valid + 1) + zeros @ outside + offset))
-    return np.stack(starts, axis=1)
+            yield (rows[:, None] | columns).reshape(-1)
 
 
 class Starts(wiring.Component):

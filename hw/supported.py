@@ -17,17 +17,13 @@ def check_supported(network: Network) -> None:
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
     if network.stem is not None:
         yield "input", "stems"
-    for place, layer in enumerate(network.convs):
+    for layer in network.convs:
         what = f"layer {layer.name}"
         if isinstance(layer, Pointwise):
             yield what, "1x1 convolutions"
-        if layer.stream is not None:
-            yield what, "streams"
+        if layer.stream is not None and layer.pool != "none":
+            yield what, "pools of streams"
         if layer.padding != "zero":
             yield what, "paddings other than by zero"
         if layer.in_bits > 1:
             yield what, "inputs of several bits"
-        if network.source(place) != place - 1:
-            yield what, "inputs from any but the layer before"
-    if network.head.on != "planes":
-        yield f"layer {network.head.name}", "heads on streams"

@@ -6,8 +6,8 @@
                                    +-> line buffer -> load port of the array
          activation memory --------'
 
-The first layer reads the half of the input memory that its image lies in, every other layer the
-activation memory, into which the layer before has written.
+A layer reads either the half of the input memory that its image lies in, as the first one does, or
+the activation memory, into which a layer before has written.
 """
 
 from amaranth.hdl import Module, Mux, Value
@@ -36,7 +36,8 @@ class WindowSide(wiring.Component):
     -------
     i : stream of bytes, images.
     full, release, half : halves of the input memory, as the sequencer knows them.
-    start, descriptor : In, of the layer; first_layer : In, it reads the input memory.
+    start, descriptor : In, of the layer; first_layer : In, it reads the input memory
+        (the first layer does; in a graph, others may, too).
     load : Out, for the array.
     write_valid, write_bank, write_address, write_data : In, a word for the activation memory.
     plane_valid, plane_tile, plane_channel, plane_data : Out, a word of planes (observation).

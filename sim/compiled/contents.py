@@ -25,6 +25,7 @@ def _memories(program: Program) -> dict[str, tuple[int, ...]]:
         "indices": () if program.index_port else images.indices,
         "threshold_words": images.thresholds,
         "codebooks": images.codebooks,
+        "stream_words": images.streams,
         "weights": images.head,
         "offsets": tuple(offset & mask for offset in images.head_offsets),
     }
