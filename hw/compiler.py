@@ -20,6 +20,7 @@ from hw.plane_queue import PlaneQueue
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan
 from hw.schedule import Timing
 from hw.starts import odd_places, start_bits, start_values
+from hw.stem_input import level_words
 from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
 from hw.supported import check_supported
 from model import bits
@@ -178,7 +179,11 @@ def _plans(
     shape: StreamShape | None,
 ) -> tuple[LayerPlan, ...]:
     pixels, channels = parameters.pixels, parameters.channels
-    last_from_input = max(n for n in range(len(network.convs)) if network.source(n) == INPUT)
+    last_from_input = max(
+        n
+        for n, conv in enumerate(network.convs)
+        if network.source(n) == INPUT or (conv.stream and conv.stream.residual == INPUT)
+    )
     plans = []
     index_base = threshold_base = stream_base = 0
     for number, conv in enumerate(network.convs):
@@ -248,7 +253,8 @@ def _stream_plan(
         width=shape.widths.index(stream.bits),
         cut=shape.cuts.index(cut_of(layer)) if layer.out_bits else 0,
         base=base,
-        residual=None if stream.residual is None else places.streams[stream.residual],
+        residual=places.streams.get(stream.residual),
+        adds_input=stream.residual == INPUT,
         kept=places.streams.get(number),
         odd=odd_places(layer),
     )
@@ -275,6 +281,7 @@ def _images(
         head=tuple(words),
         head_offsets=tuple(int(offset) for offset in offsets),
         streams=tuple(channel_words(network, shape)) if shape else (),
+        stem=level_words(network.stem) if network.stem else (),
     )
 
 

@@ -86,6 +86,8 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
         "residual": (stream and stream.residual) or 0,
         "kept": (stream and stream.kept) or 0,
     }
+    if program.keeps_input:
+        fields["adds_input"] = int(stream is not None and stream.adds_input)
     if any(other and other.odd for other in streams):
         fields["odd"] = stream.odd if stream else 0
     if program.most_planes > 1:

@@ -44,7 +44,8 @@ class Engine(wiring.Component):
     Members
     -------
     i : stream of bytes, an image as colours, rows, columns (colour planes in turn); images may
-        follow each other without a gap, two of them fit in.
+        follow each other without a gap, two of them fit in. Where the host computes the stem, of
+        its 16-bit values instead, see `model.host`.
     o : stream of results, `hw.head.result_layout`: one an image, in order. With a serial head, of
         scores, `hw.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
@@ -57,7 +58,7 @@ class Engine(wiring.Component):
         port = program.index_port
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
+                "i": In(stream.Signature(program.input_bits)),
                 "o": Out(stream.Signature(_result(program))),
                 **({"index": In(stream.Signature(port.bits))} if port else {}),
                 "probe": Out(probe_signature(program)),
@@ -121,6 +122,14 @@ class Engine(wiring.Component):
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
         ]
+        if program.keeps_input:
+            m.d.comb += [
+                words.half.eq(sequencer.half),
+                words.input_valid.eq(windows.stream_valid),
+                words.input_word.eq(windows.stream_word),
+                words.input_address.eq(windows.stream_address),
+                words.input_half.eq(windows.stream_half),
+            ]
         outer.d.comb += [
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),

@@ -1,6 +1,7 @@
 """A compiled network: what the engine is built from. Plain data, made by `hw.compiler`."""
 
 from dataclasses import dataclass
+from math import prod
 
 from amaranth.utils import bits_for
 
@@ -12,6 +13,7 @@ from hw.schedule import Timing
 from hw.starts import PLACES
 from hw.stream_shape import StreamShape
 from model.format import Network
+from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
 __all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "threshold_bits"]
 
@@ -28,7 +30,8 @@ class StreamPlan:
     ``shift``, ``width``, ``cut``: places in `hw.stream_shape.StreamShape`'s choices. ``base``: of
     the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
     that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
-    places in a map whose sums are odd, see `hw.starts`.
+    places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
+    which has a memory of its own.
     """
 
     shift: int
@@ -38,6 +41,7 @@ class StreamPlan:
     residual: int | None
     kept: int | None
     odd: int
+    adds_input: bool
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,8 @@ class MemoryImages:
     ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
-    channel's numbers, see `hw.stream_shape`.
+    channel's numbers, see `hw.stream_shape`. ``stem``: thresholds of a stem's channels, see
+    `hw.stem_input`.
     """
 
     indices: tuple[int, ...]
@@ -152,6 +157,7 @@ class MemoryImages:
     head: tuple[int, ...]
     head_offsets: tuple[int, ...]
     streams: tuple[int, ...]
+    stem: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -193,8 +199,9 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Input planes of each colour, of thermometer or number."""
-        return self.network.planes_shape[0] // self.colours
+        """Input planes of each colour, or of each channel of a stem."""
+        stem = self.network.stem
+        return stem.out_bits if stem else self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
@@ -242,18 +249,40 @@ class Program:
 
     @property
     def image_bytes(self) -> int:
+        """Bytes that are sent for an image: its pixels, or its stem's stream."""
+        if self.network.stem:
+            return prod(self.network.stem.out_shape) * VALUE_BITS // 8
         colours, height, width = self.network.image
         return colours * height * width
+
+    @property
+    def input_bits(self) -> int:
+        """Width of what the engine's input takes at a time: a pixel, or a value of a stem."""
+        return VALUE_BITS if self.network.stem else PIXEL_BITS
+
+    @property
+    def keeps_input(self) -> bool:
+        """Whether a layer adds the stem's stream."""
+        return INPUT in self.network.kept_streams
+
+    @property
+    def input_stream_words(self) -> int:
+        """Words of the stem's stream of one image, where a layer adds it; else 0."""
+        if not self.keeps_input:
+            return 0
+        channels, height, width = self.network.stem.out_shape
+        return channels * tiles(height, width, self.parameters.pixels)
 
     @property
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle for every finished word of a plane. It runs while the image
-        before is computed.
+        A pixel (or a value of a stem's stream) a cycle, and a cycle for every finished word of a
+        plane. It runs while the image before is computed.
         """
         planes, height, width = self.network.planes_shape
-        return self.image_bytes + planes * tiles(height, width, self.parameters.pixels)
+        numbers = 8 * self.image_bytes // self.input_bits
+        return numbers + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:

@@ -15,8 +15,6 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.stem is not None:
-        yield "input", "stems"
     for layer in network.convs:
         what = f"layer {layer.name}"
         if isinstance(layer, Pointwise):

@@ -29,6 +29,8 @@ from hw.writeback import WriteBack
 
 __all__ = ["WordSide"]
 
+INPUTS = ("half", "input_valid", "input_word", "input_address", "input_half")
+
 
 class WordSide(wiring.Component):
     """See the module; latency 4 cycles from the tag, and those of stream unit and plane queue.
@@ -46,6 +48,7 @@ class WordSide(wiring.Component):
         ``plane * c_out + channel``.
     bank, address, tile : Out, where it goes in the activation memory and which tile it is;
         row_end : Out, it is the last tile of a cut row.
+    half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream_side`.
     stream : Out, only in a network with streams: a word of `hw.stream_side`, ``valid``, ``values``,
         ``channel`` and ``tile``.
     """
@@ -57,9 +60,10 @@ class WordSide(wiring.Component):
         most_tiles = max(plan.out_tiles for plan in program.plans)
         most_words = max(plan.c_out * max(plan.out_bits, 1) for plan in program.plans)
         self._streams = StreamSide(program) if program.stream_shape else None
-        stream = {}
+        stream, inputs = {}, {}
         if self._streams:
             members = self._streams.signature.members
+            inputs = {name: members[name] for name in INPUTS if name in members}
             names = ("valid", "values", "channel", "tile")
             stream = {"stream": Out(wiring.Signature({name: members[name] for name in names}))}
         super().__init__(
@@ -77,6 +81,7 @@ class WordSide(wiring.Component):
                 "tile": Out(range(most_tiles + 1)),
                 "row_end": Out(1),
                 **stream,
+                **inputs,
             }
         )
 
@@ -196,6 +201,9 @@ class WordSide(wiring.Component):
             self.stream.channel.eq(side.channel),
             self.stream.tile.eq(side.tile),
         ]
+        for name in INPUTS:
+            if name in self.signature.members:
+                m.d.comb += getattr(side, name).eq(getattr(self, name))
         bits, *others = side.planes
         if not all(plan.stream for plan in self.program.plans):
             bits = Mux(d.streams, bits, delay(m, accumulator.bits, side.latency, "plain_bits"))

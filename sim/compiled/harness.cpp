@@ -52,8 +52,9 @@ extern "C" {
 // Shapes and buffers, filled in by Python; mirrored by a ctypes.Structure.
 struct Job {
     // what to simulate
-    const uint8_t* bytes;    // all images
-    uint64_t byte_count;
+    const uint8_t* input;    // all images: pixels, or little-endian values of two bytes
+    uint64_t input_count;
+    uint64_t input_bytes;    // of a pixel or value
     uint64_t image_count;
     uint64_t patience;       // cycles without a sign of life that count as a hang
     uint32_t tensors;        // maps, as sim/maps.py numbers them
@@ -206,8 +207,10 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
     uint32_t word[MOST_WORDS];
     int status = RUNNING;
     for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
-        top.i_valid = job.fed < job.byte_count && !job.feed_wait;
-        top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
+        top.i_valid = job.fed < job.input_count && !job.feed_wait;
+        uint32_t number = 0;
+        if (top.i_valid) std::memcpy(&number, job.input + job.fed * job.input_bytes, job.input_bytes);
+        top.i_payload = number;
         top.o_ready = !job.accept_wait && !job.block;
         top.index_valid = job.index_fed < index_total && !job.index_wait;
         if (top.index_valid) {
@@ -292,7 +295,7 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
             job.accept_wait = job.block;
             job.block = 0;
         }
-        const bool waits = job.fed < job.byte_count && top.i_ready && !top.i_valid;
+        const bool waits = job.fed < job.input_count && top.i_ready && !top.i_valid;
         if (alive) {
             job.quiet = 0;
         } else if (!top.o_valid && !waits && ++job.quiet > job.patience) {

@@ -13,6 +13,7 @@ from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
+from model.host import engine_input
 from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
 from sim.maps import MapShape, map_shapes
@@ -35,8 +36,9 @@ class _Job(ctypes.Structure):
     """Mirror of struct Job in harness.cpp, field by field."""
 
     _fields_ = [
-        ("bytes", ctypes.c_void_p),
-        ("byte_count", ctypes.c_uint64),
+        ("input", ctypes.c_void_p),
+        ("input_count", ctypes.c_uint64),
+        ("input_bytes", ctypes.c_uint64),
         ("image_count", ctypes.c_uint64),
         ("patience", ctypes.c_uint64),
         ("tensors", ctypes.c_uint32),
@@ -137,7 +139,7 @@ class CompiledHarness:
         self.recording = Recording()
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
-        self._bytes = np.ascontiguousarray(images).tobytes()
+        self._sent = engine_input(network, images)
         self._maps: list[_Map] = []
         offset = 0
         for shape in map_shapes(network):
@@ -213,7 +215,8 @@ class CompiledHarness:
     def _describe(self, stalls: Stalls, patience: int) -> _Job:
         buffers, feed = self._buffers, stalls.input
         job = _Job(
-            byte_count=len(self._bytes),
+            input_count=self._sent.size,
+            input_bytes=self._sent.itemsize,
             image_count=len(self.images),
             patience=patience,
             tensors=len(self._maps),
@@ -238,7 +241,7 @@ class CompiledHarness:
             job.index_pause = stalls.index_threshold
             job.index_wait = pauses.next()
             job.index_state = pauses.state
-        job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
+        job.input = self._sent.ctypes.data
         for name, buffer in buffers.items():
             setattr(job, name, buffer.ctypes.data)
         return job

@@ -27,7 +27,7 @@ class SimulationTop(Elaboratable):
         serial = engine.program.serial_head is not None
         self.i_valid = Signal()
         self.i_ready = Signal()
-        self.i_payload = Signal(8)
+        self.i_payload = Signal(engine.program.input_bits)
         self.o_valid = Signal()
         self.o_ready = Signal()
         self.o_label = Signal(16)
