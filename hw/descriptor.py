@@ -81,8 +81,8 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
         "shift": stream.shift if stream else 0,
         "width": stream.width if stream else 0,
         "cut": stream.cut if stream else 0,
-        "adds": int(stream is not None and stream.residual is not None),
-        "keeps": int(stream is not None and stream.kept is not None),
+        "adds": int(plan.adds),
+        "keeps": int(plan.keeps),
         "residual": (stream and stream.residual) or 0,
         "kept": (stream and stream.kept) or 0,
     }

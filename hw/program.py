@@ -5,6 +5,7 @@ from math import prod
 
 from amaranth.utils import bits_for
 
+from hw.banks import BANKS
 from hw.geometry import Geometry
 from hw.head_plan import HeadPlan
 from hw.layout import tiles
@@ -103,6 +104,21 @@ class LayerPlan:
         return self.groups * self.c_out
 
     @property
+    def out_words(self) -> int:
+        """Output channels of all tiles."""
+        return self.out_tiles * self.c_out
+
+    @property
+    def adds(self) -> bool:
+        """Whether a residual is added."""
+        return self.stream is not None and self.stream.residual is not None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its stream is kept for a later layer."""
+        return self.stream is not None and self.stream.kept is not None
+
+    @property
     def sums_height(self) -> int:
         """Rows of the map that is computed, before pooling."""
         return -(-self.height // self.stride)
@@ -187,6 +203,17 @@ class Program:
             (plan.from_input, plan.release, plan.stored) == (place == 0, place == 0, place != last)
             for place, plan in enumerate(self.plans)
         )
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of activation memory: the peak of what lives there at one time, and gaps if any."""
+        return BANKS * self.sizes.activation_words * self.parameters.pixels
+
+    @property
+    def stream_bits(self) -> int:
+        """Bits of stream memory, likewise."""
+        width = self.stream_shape.value if self.stream_shape else 0
+        return self.sizes.stream_words * self.parameters.pixels * width
 
     @property
     def most_planes(self) -> int:

@@ -81,7 +81,7 @@ class Sequencer(wiring.Component):
         longest = range(self.timing.drain)
         drain_end = longest[-1]
         if "drain_end" in fields:
-            drain_end, longest = d.drain_end, fields["drain_end"].shape
+            drain_end, longest = d.drain_end, len(d.drain_end)
         drained = Signal(longest)
         ready = (~is_first | self.full.bit_select(self.half, 1)) & (~is_last | self.head_ready)
 

@@ -8,8 +8,8 @@ by side, the channel's numbers broadcast to them::
     1       (product + offset) >> shift                    offset
     2       + residual, saturated                          (residual)
     3       + before                                       before   \\
-    4       where negative: * slope >> 6                   slope     } only with a PReLU
-    5       + after, saturated                             after    /
+    4       * slope                                        slope     } only with a PReLU
+    5       >> 6 where negative, + after, saturated        after    /
     last    value; in its place: levels against the threshold
 
 The shift belongs to a layer. A network has few different ones, so it is a multiplexer over these,
@@ -20,6 +20,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.multiplier import Multiplier
 from hw.pipeline import delay
 from hw.stream_shape import StreamShape
 from model.fixed_point import SLOPE_SHIFT
@@ -81,7 +82,7 @@ class StreamUnit(wiring.Component):
             slope = delay(m, now.slope, 4, "slope")
             after = delay(m, now.after, 5, "after")
         for lane in range(self.pixels):
-            product = _register(m, self.sums[lane] * now.multiplier, f"product{lane}")
+            product = _product(m, self.sums[lane], now.multiplier, f"scale_multiply{lane}")
             scaled = Signal(signed(shape.scaled), name=f"scaled{lane}")
             total = product + offset
             shifted = [total >> shift for shift in shape.shifts]
@@ -89,8 +90,9 @@ class StreamUnit(wiring.Component):
             value = self._saturated(m, scaled + self.residual[lane], f"sum{lane}")
             if shape.prelu:
                 moved = _register(m, value + before, f"moved{lane}")
-                product = (moved * slope) >> SLOPE_SHIFT
-                bent = _register(m, Mux(moved < 0, product, moved), f"bent{lane}")
+                product = _product(m, moved, slope, f"slope_multiply{lane}")
+                moved = _register(m, moved, f"moved_on{lane}")
+                bent = Mux(moved < 0, product >> SLOPE_SHIFT, moved)
                 value = self._saturated(m, bent + after, f"bent_sum{lane}")
             m.d.comb += self.values[lane].eq(value)
             cuts = [self._levels(value - threshold, *cut) for cut in shape.cuts]
@@ -119,6 +121,13 @@ def _register(m: Module, value: Value, name: str) -> Signal:
     register = Signal(value.shape(), name=name)
     m.d.sync += register.eq(value)
     return register
+
+
+def _product(m: Module, a: Value, b: Value, name: str) -> Value:
+    """Registered; a submodule of this name."""
+    m.submodules[name] = multiplier = Multiplier(len(a), len(b))
+    m.d.comb += [multiplier.a.eq(a), multiplier.b.eq(b)]
+    return multiplier.product
 
 
 def _chosen(m: Module, choice: Value, values: list[Value], name: str) -> Value:

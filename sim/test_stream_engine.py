@@ -149,3 +149,20 @@ def test_cycles_of_a_plain_network_do_not_change(seed):
         for graph in (plain, streams)
     ]
     assert np.array_equal(drains[1], [drain + 4 for drain in drains[0]])
+
+
+@BOTH
+@pytest.mark.parametrize("channels", [2, 4, 16])
+def test_several_planes_a_channel(seed, array, channels):
+    """Few groups of input channels: passes wait until the planes of the tile before are out."""
+    graph = GraphBuilder(seed, image=(1, 5, 4), levels=4)
+    graph.conv(6, stream=10, out_bits=3)
+    plain = graph.conv(6, source=-1, pool="max2")
+    graph.conv(3, source=-1, stream=8, out_bits=8)
+    graph.conv(7, source=plain, stream=8, out_bits=2)
+    graph.conv(5, source=plain)
+    network = graph.head(4)
+    images = random_images(seed, network, 2)
+    program = run(network, images, array=array, pixels=5, channels=channels)
+    wide = program.plans[2]
+    assert wide.pass_cycles >= -(-8 * wide.c_out // wide.groups)
