@@ -6,7 +6,7 @@ names the layer, the limit and what would fit.
 Thresholds become the values that sums start from, one for each place in a map: see `hw.starts`.
 """
 
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -56,10 +56,7 @@ def compile_network(
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
     timing = _timing(parameters)
-    geometries = tuple(
-        Geometry(width, pixels, stride)
-        for width, stride in sorted({(conv.width, conv.stride) for conv in network.convs})
-    )
+    geometries = tuple(sorted({_wiring(conv, pixels) for conv in network.convs}, key=astuple))
     plans = _plans(network, parameters, timing, geometries)
     needed = _needed(network, plans, parameters)
     if port is not None:
@@ -75,6 +72,16 @@ def compile_network(
     return Program(
         network, parameters, timing, sizes, geometries, plans, images, port, serial_head=serial_head
     )
+
+
+def _wiring(layer: Conv | Pointwise, pixels: int) -> Geometry:
+    flat = isinstance(layer, Pointwise) and layer.flatten
+    if flat and layer.width > pixels:
+        raise UserError(
+            f"layer {layer.name}: its map is {layer.width} pixels wide and the engine has {pixels} "
+            f"lanes, too few for flattening: use --pixels {layer.width} or more"
+        )
+    return Geometry(layer.width, pixels, layer.stride, flat)
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -165,7 +172,7 @@ def _plans(
     plans = []
     index_base = threshold_base = 0
     for number, conv in enumerate(network.convs):
-        wiring = Geometry(conv.width, pixels, conv.stride)
+        wiring = _wiring(conv, pixels)
         outputs = wiring.outputs
         rows = outputs.rows
         pool = conv.pool == "max2"
@@ -217,6 +224,7 @@ def _plans(
                 repeats=conv.in_bits,
                 plane_words=conv.c_in if conv.in_bits > 1 else 0,
                 ones=conv.padding == "plus",
+                flatten=wiring.flat,
             )
         )
         index_base += plans[-1].index_words

@@ -60,6 +60,7 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         **(_slot_fields(plan, program) if program.taps else {}),
         **(_plane_fields(plan) if program.planes > 1 else {}),
         **({"ones": int(plan.ones)} if program.ones else {}),
+        **(_pixel_fields(plan, program) if program.flatten else {}),
     }
 
 
@@ -80,6 +81,15 @@ def _slot_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
         "step_end": timing.stride - 1,
         "prepare": timing.prepare,
         "load_wait": timing.load_wait,
+    }
+
+
+def _pixel_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """Of a flattened map: the channels of a pixel and the pixels of a tile, less one."""
+    return {
+        "flatten": int(plan.flatten),
+        "last_inner": plan.c_in // plan.repeats - 1,
+        "last_pixel": program.geometries[plan.geometry].lanes - 1,
     }
 
 

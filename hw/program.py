@@ -38,7 +38,7 @@ class LayerPlan:
     their planes. Groups are those of one plane, and ``planes`` are those of activations or
     weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
     ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
-    the map are +1.
+    the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
     """
 
     name: str
@@ -75,6 +75,7 @@ class LayerPlan:
     repeats: int = 1
     plane_words: int = 0
     ones: bool = False
+    flatten: bool = False
 
     @property
     def passes(self) -> int:
@@ -108,11 +109,11 @@ class LayerPlan:
     @property
     def sums_height(self) -> int:
         """Rows of the map that is computed, before pooling."""
-        return -(-self.height // self.stride)
+        return 1 if self.flatten else -(-self.height // self.stride)
 
     @property
     def sums_width(self) -> int:
-        return -(-self.width // self.stride)
+        return 1 if self.flatten else -(-self.width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,11 @@ class Program:
     def planes(self) -> int:
         """The most bits of a number, activation or weight."""
         return max(plan.planes for plan in self.plans)
+
+    @property
+    def flatten(self) -> bool:
+        """Whether a layer is dense on a flattened map."""
+        return any(plan.flatten for plan in self.plans)
 
     @property
     def ones(self) -> bool:

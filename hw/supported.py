@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from model.errors import UserError
-from model.network import Network, Pointwise
+from model.network import Network
 
 __all__ = ["check_supported"]
 
@@ -19,8 +19,6 @@ def _lacking(network: Network) -> Iterator[tuple[str, str]]:
         yield "input", "stems"
     for place, layer in enumerate(network.convs):
         what = f"layer {layer.name}"
-        if isinstance(layer, Pointwise) and layer.flatten:
-            yield what, "dense layers on flattened maps"
         if layer.in_bits > 1 and layer.weight_bits > 1:
             yield what, "activations and weights that both have several bits"
         if layer.stream is not None:

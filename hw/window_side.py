@@ -88,9 +88,14 @@ class WindowSide(wiring.Component):
             reads=program.reads,
             parts=program.parts,
             taps=program.taps,
+            flatten=program.flatten,
         )
         m.submodules.line_buffer = lines = LineBuffer(
-            program.geometries, parameters.pixels, taps=program.taps, ones=program.ones
+            program.geometries,
+            parameters.pixels,
+            taps=program.taps,
+            flatten=program.flatten,
+            ones=program.ones,
         )
 
         connect(m, flipped(self.i), encoder.i)
@@ -153,6 +158,11 @@ class WindowSide(wiring.Component):
             lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
             lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
         ]
+        if self.program.flatten:
+            m.d.comb += [
+                lines.flatten.eq(self.descriptor.flatten),
+                lines.pixel.eq(delay(m, loader.pixel, BankedMemory.latency, "pixel")),
+            ]
 
     def _encoder(self) -> Encoder | PlaneEncoder:
         network, sizes = self.program.network, self.program.sizes

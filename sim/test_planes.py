@@ -103,3 +103,11 @@ def test_both_of_several_bits_is_refused(seed):
     graph.pointwise(4, weight_bits=2)
     with pytest.raises(UserError, match="layer pointwise0: activations and weights that both"):
         compile_network(graph.head())
+
+
+@BOTH
+def test_flattened_pixels(seed, array):
+    graph = GraphBuilder(seed, image=(2, 5, 3), encoding="binary")
+    graph.pointwise(5, flatten=True)
+    network = graph.head()
+    run(network, random_images(seed, network, 3), array=array, pixels=7, channels=2)
