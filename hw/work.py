@@ -69,7 +69,9 @@ def _plain(conv: Conv, parameters: ArrayParameters) -> Work:
 def _bundled(layer: Pointwise, parameters: ArrayParameters) -> Work:
     tau, antipodal = parameters.tau, parameters.antipodal
     features = layer.codes.shape[1]
-    taps = min(tau, features)
+    # As few as make no more groups: a group's time to read is that of all its C slots.
+    groups = -(-features // (tau * parameters.channels))
+    taps = -(-features // (groups * parameters.channels))
     codes = layer.codes
     if layer.flatten:
         # The loader reads all channels of a pixel before those of the next.

@@ -52,7 +52,7 @@ def test_codebooks(seed, array, tau, antipodal):
     if tau == bits.TAPS and (array == "shared" or antipodal):
         pytest.skip("plain kernels have no codebook")
     graph = GraphBuilder(seed, image=(1, 6, 5), levels=4)
-    graph.conv(11, tau=tau, antipodal=antipodal)
+    graph.conv(4 * tau - 1, tau=tau, antipodal=antipodal)  # two groups of two full bundles, but one
     graph.pointwise(7)
     graph.conv(6, tau=tau, antipodal=antipodal)
     network = graph.head()
