@@ -166,13 +166,19 @@ class Engine(wiring.Component):
             side.awake.eq(sequencer.phase != Phase.IDLE),
             side.descriptor.eq(sequencer.descriptor),
             side.want.eq(issuer.tag.valid),
-            side.last.eq(issuer.tag.last_channel & issuer.tag.last_group),
+            side.last.eq(issuer.tag.last_channel & self._round_end(issuer)),
             go.eq(side.go),
             windows.i.payload.eq(self.i.payload),
             windows.i.valid.eq(self.i.valid & go),
             self.i.ready.eq(windows.i.ready & go),
         ]
         return side.word
+
+    def _round_end(self, issuer: Issuer) -> Value:
+        """The group is the last one before the layer's index words begin anew."""
+        if self.program.planes == 1:
+            return issuer.tag.last_group
+        return Mux(issuer.descriptor.repeats, issuer.tag.short, issuer.tag.last_group)
 
     def _head(self) -> Head | SerialHead:
         program, final = self.program, self.program.plans[-1]

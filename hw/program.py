@@ -53,13 +53,20 @@ class LayerPlan:
     (or in a half of the input memory, for the first layer), the others in their memories.
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
     make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
-    ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
-    ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
-    and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
-    of three input words make a tile. ``out_bits`` planes a channel are put out.
+    ``tiles`` are those computed (a pooled map's odd last row and column are left out where tiles
+    hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
+    cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
+    of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
+    input words make a slot of a tile. ``out_bits`` planes a channel are put out.
 
     In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
     the last one to do so, and ``stored`` that another layer reads its planes.
+
+    ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
+    their planes. Groups are those of one plane, and ``planes`` are those of activations or
+    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
+    ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
+    the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
     """
 
     name: str
@@ -77,6 +84,7 @@ class LayerPlan:
     last_channels: int
     last_tile: int
     last_row: int
+    right_tile: int
     slots: int
     out_height: int
     out_width: int
@@ -93,15 +101,43 @@ class LayerPlan:
     release: bool
     stored: bool
     stream: StreamPlan | None
+    pointwise: bool = False
+    taps: int = 1
+    last_taps: int = 1
+    planes: int = 1
+    repeats: int = 1
+    plane_words: int = 0
+    ones: bool = False
+    flatten: bool = False
 
     @property
     def passes(self) -> int:
-        return self.tiles * self.groups
+        return self.tiles * self.planes * self.groups
+
+    @property
+    def parts(self) -> int:
+        """Reads of a channel."""
+        return self.reads // self.taps
+
+    @property
+    def pool_cut(self) -> bool:
+        """Whether the map is still wider than the lanes when it is pooled."""
+        return self.pool and self.out_columns > 1
+
+    @property
+    def word_tiles(self) -> int:
+        """Tiles from the first to the last one that makes an output word."""
+        return self.slots + self.pool_cut * self.columns
 
     @property
     def index_words(self) -> int:
-        """Index words of the layer: a pass' for each group."""
-        return self.groups * self.c_out
+        """Index words of the layer: a pass' for each group, and each plane of weights."""
+        return self.planes // self.repeats * self.groups * self.c_out
+
+    @property
+    def rounds(self) -> int:
+        """How often an image uses these: for each tile, and each plane of activations."""
+        return self.tiles * self.repeats
 
     @property
     def out_words(self) -> int:
@@ -121,11 +157,11 @@ class LayerPlan:
     @property
     def sums_height(self) -> int:
         """Rows of the map that is computed, before pooling."""
-        return -(-self.height // self.stride)
+        return 1 if self.flatten else -(-self.height // self.stride)
 
     @property
     def sums_width(self) -> int:
-        return -(-self.width // self.stride)
+        return 1 if self.flatten else -(-self.width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -133,8 +169,9 @@ class Sizes:
     """Memory sizes and counter widths of an engine; `needed` gives those of a network.
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
-    halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
-    an accumulated sum, ``stream_words`` the depth of the stream memory, ``index_words``,
+    halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``stream_words`` the
+    depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
@@ -160,7 +197,8 @@ class MemoryImages:
     """Contents of the engine's read-only memories, one int a word.
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
-    ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
+    ``thresholds``: flip, then the starts of nine places from the lowest bit up, rotated; see
+    `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
     channel's numbers, see `hw.stream_shape`. ``stem``: thresholds of a stem's channels, see
@@ -232,12 +270,38 @@ class Program:
 
     @property
     def reads(self) -> frozenset[int]:
-        """Reads of three words that a channel takes, in one layer or another."""
+        """Reads of three words that a slot takes, in one layer or another."""
         return frozenset(plan.reads for plan in self.plans)
 
     @property
+    def parts(self) -> frozenset[int]:
+        """Reads of three words that a channel takes, in one layer or another."""
+        return frozenset(plan.parts for plan in self.plans)
+
+    @property
+    def taps(self) -> int:
+        """The most channels that a slot holds; 0 without 1x1 convolutions."""
+        return max((plan.taps for plan in self.plans if plan.pointwise), default=0)
+
+    @property
+    def planes(self) -> int:
+        """The most bits of a number, activation or weight."""
+        return max(plan.planes for plan in self.plans)
+
+    @property
+    def flatten(self) -> bool:
+        """Whether a layer is dense on a flattened map."""
+        return any(plan.flatten for plan in self.plans)
+
+    @property
+    def ones(self) -> bool:
+        """Whether a layer takes what is outside its map for +1."""
+        return any(plan.ones for plan in self.plans)
+
+    @property
     def columns(self) -> int:
-        """The most tiles that a row is cut into; 1 where no map is wider than the lanes."""
+        """The most tiles that are computed of a row of sums; 1 where none is wider than the
+        lanes."""
         return max(plan.columns for plan in self.plans)
 
     @property

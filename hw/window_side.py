@@ -91,8 +91,17 @@ class WindowSide(wiring.Component):
             strided=program.strided,
             columns=program.columns,
             reads=program.reads,
+            parts=program.parts,
+            taps=program.taps,
+            flatten=program.flatten,
         )
-        m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
+        m.submodules.line_buffer = lines = LineBuffer(
+            program.geometries,
+            parameters.pixels,
+            taps=program.taps,
+            flatten=program.flatten,
+            ones=program.ones,
+        )
 
         connect(m, flipped(self.i), encoder.i)
         # Constant in a layer, unless rows are cut.
@@ -122,6 +131,10 @@ class WindowSide(wiring.Component):
                 self.stream_address.eq(encoder.stream_address),
                 self.stream_half.eq(encoder.write_half),
             ]
+        if program.taps:
+            self._bundle(m, loader, lines)
+        if program.ones:
+            m.d.comb += lines.ones.eq(d.ones)
         for bank in range(BANKS):
             # Bank by bank: the addresses of the two memories differ in width.
             m.d.comb += [
@@ -149,6 +162,19 @@ class WindowSide(wiring.Component):
             self.plane_data.eq(encoder.write_data),
         ]
         return m
+
+    def _bundle(self, m: Module, loader: Loader, lines: LineBuffer) -> None:
+        """What the line buffer is told of a 1x1 convolution's channels."""
+        m.d.comb += [
+            lines.pointwise.eq(self.descriptor.pointwise),
+            lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
+            lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
+        ]
+        if self.program.flatten:
+            m.d.comb += [
+                lines.flatten.eq(self.descriptor.flatten),
+                lines.pixel.eq(delay(m, loader.pixel, BankedMemory.latency, "pixel")),
+            ]
 
     def _stream_members(self) -> dict:
         """Of a word of the stem's stream."""
@@ -187,10 +213,19 @@ class WindowSide(wiring.Component):
     def _load_start(self, m: Module) -> Value:
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
         timing, d = self.program.timing, self.descriptor
+        if self.program.taps:
+            waits = {timing.reading(plan.reads).load_wait for plan in self.program.plans}
+            delayed = self.start
+            start = Mux(d.load_wait == 0, delayed, 0)
+            for wait in range(1, max(waits) + 1):
+                delayed = delay(m, delayed, 1, f"load_start{wait}")
+                if wait in waits:
+                    start = Mux(d.load_wait == wait, delayed, start)
+            return start
         wait = timing.load_wait
         start = delay(m, self.start, wait, "load_start")
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             other = timing.reading(reads).load_wait
-            if reads in self.program.reads and other != wait:
+            if reads in self.program.parts and other != wait:
                 start = Mux(layer, delay(m, self.start, other, f"load_start{reads}"), start)
         return start

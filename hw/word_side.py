@@ -23,7 +23,7 @@ from hw.pipeline import delay
 from hw.plane_queue import PlaneQueue
 from hw.pool import Pool
 from hw.program import Program, threshold_bits
-from hw.starts import Starts
+from hw.starts import Starts, doubling_bits
 from hw.stream_side import StreamSide
 from hw.writeback import WriteBack
 
@@ -94,6 +94,7 @@ class WordSide(wiring.Component):
             term_bits=len(self.sums[0]),
             sum_bits=sizes.sum_bits,
             depth=sizes.partial_sums,
+            planes=program.planes > 1,
         )
         m.submodules.starts = starts = Starts(
             tuple(geometry.outputs for geometry in program.geometries),
@@ -107,6 +108,8 @@ class WordSide(wiring.Component):
             pixels=pixels,
             slots=max(plan.slots for plan in program.plans),
             depth=sizes.pool_words,
+            channels=len(self.channel),
+            side_by_side=any(plan.pool_cut for plan in program.plans),
         )
         out_columns = max(plan.out_columns for plan in program.plans)
         m.submodules.write_back = write_back = WriteBack(
@@ -114,6 +117,11 @@ class WordSide(wiring.Component):
         )
 
         tag = self.tag
+        starts_word = self.thresholds[1:]
+        if program.planes > 1:
+            m.submodules.doubling = doubling = Module()
+            starts_word = doubling_bits(doubling, starts.word.shape()(starts_word), tag.plane)
+            m.d.comb += accumulator.double.eq(tag.double)
         m.d.comb += [
             accumulator.valid.eq(tag.valid),
             accumulator.channel.eq(tag.channel),
@@ -121,7 +129,7 @@ class WordSide(wiring.Component):
             accumulator.last.eq(tag.last_group),
             accumulator.terms.eq(self.sums),
             accumulator.starts.eq(starts.starts),
-            starts.word.eq(self.thresholds[1:]),
+            starts.word.eq(starts_word),
             starts.top.eq(tag.top),
             starts.bottom.eq(tag.bottom),
             starts.left.eq(tag.left),
@@ -138,13 +146,16 @@ class WordSide(wiring.Component):
             pool.channel.eq(tag.channel),
             pool.slot.eq(tag.slot),
             pool.fresh.eq(tag.fresh),
+            pool.last_channel.eq(tag.last_channel),
+            pool.row_end.eq(tag.row_end),
             pool.pool.eq(d.pool),
+            pool.cut.eq(d.pool_cut),
             pool.geometry.eq(d.geometry),
         ]
         tag = delay(m, tag, pool.latency, "tag_word")
         valid = tag.valid & tag.last_group & tag.emit
         if self._streams:
-            valid &= d.planes
+            valid &= d.puts_planes
         m.d.comb += [
             write_back.start.eq(self.start),
             write_back.base.eq(d.out_base),
@@ -172,7 +183,7 @@ class WordSide(wiring.Component):
         m.d.comb += [
             queue.valid.eq(valid),
             queue.channel.eq(tag.channel),
-            queue.last_plane.eq(d.last_plane),
+            queue.last_plane.eq(d.last_out_plane),
             queue.last_channel.eq(d.last_channel),
             self.word.eq(queue.word),
             self.valid.eq(queue.out_valid),
