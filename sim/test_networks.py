@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from hw.compiler import compile_network
 from model import golden
 from model.errors import UserError
 from model.network import Conv, Pointwise
 from sim.networks import NETWORKS, published_network
+from sim.stem_cost import stem_cost
 from sim.synthetic import random_images
+from sim.verify import verify
 
 # (3x3 convolutions, 1x1 convolutions, weights of the 3x3 ones, image)
 PUBLISHED = {
@@ -46,3 +49,20 @@ def test_golden_model_runs_it(name, seed):
 def test_unknown_network():
     with pytest.raises(UserError, match="known networks: resnet18"):
         published_network("resnet19", 5, 0)
+
+
+def test_stem_cost():
+    """7 x 7 x 3 weights for each of 64 channels at 112 x 112 places; by hand."""
+    macs, cycles, convs = stem_cost("resnet18")
+    assert macs == 49 * 3 * 64 * 112 * 112
+    assert cycles == -(-macs // 90)
+    assert convs < cycles
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet20", "vgg-small"])
+def test_engine_runs_it(name, seed, sim_engine):
+    network = published_network(name, 5, seed, rows=8)
+    program = compile_network(network, pixels=32, channels=16)
+    verdict = verify(program, random_images(seed, network, 2), engine=sim_engine)
+    assert verdict.problem is None
