@@ -10,6 +10,7 @@ from hw.compiler import compile_network
 from hw.cycles import predict
 from model import golden
 from sim.comparison import Comparison
+from sim.random_blocks import random_graph
 from sim.random_graph import GraphBuilder
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
@@ -203,3 +204,9 @@ def test_a_wrong_stream_is_named(seed, place):
     finder = Finder(word_of(first, 0, program), program)
     verify(program, images, look=finder)
     assert finder.found is not None
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_random_graphs(seed, number):
+    case = random_graph(1000 * seed + number)
+    run(case.network, random_images(seed, case.network, 2), **case.shape)
