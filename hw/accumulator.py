@@ -11,6 +11,10 @@
 A channel's first group starts from ``starts`` instead of a partial sum: from minus the lane's
 threshold (`hw.starts`), so that the sign of the last group's sum says whether it is reached.
 The same output channel must not come again within three cycles; the schedule sees to that.
+
+Numbers of several bits come plane by plane, the highest first (`hw.starts`). With the first group
+of each further plane the partial sum is doubled: it moves up by one bit, and the lowest bit of
+``starts`` follows it. So doubling is no addition of its own.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
@@ -28,11 +32,13 @@ class Accumulator(wiring.Component):
     ----------
     pixels : lanes. term_bits, sum_bits : widths of what is added and of a sum.
     depth : output channels that partial sums are kept for; 0 where no layer has two groups.
+    planes : a layer has numbers of several bits.
 
     Members
     -------
     valid, channel, first, last : In, tag of the terms that come one cycle later: their output
-        channel, and whether this is its first and its last group.
+        channel, and whether this is its first and its last group. double : In, with them, only
+        with ``planes``: this is the first group of a further plane.
     terms : In, [P] unsigned; starts : In, [P] modulo 2^sum_bits, with the terms.
     sums : Out, [P] signed(sum_bits), one cycle after the terms; modulo 2^sum_bits before the
         last group.
@@ -41,16 +47,20 @@ class Accumulator(wiring.Component):
 
     latency = 2
 
-    def __init__(self, pixels: int, *, term_bits: int, sum_bits: int, depth: int):
+    def __init__(
+        self, pixels: int, *, term_bits: int, sum_bits: int, depth: int, planes: bool = False
+    ):
         self.pixels = pixels
         self.sum_bits = sum_bits
         self.depth = depth
+        self.planes = planes
         super().__init__(
             {
                 "valid": In(1),
                 "channel": In(range(max(depth, 2))),
                 "first": In(1),
                 "last": In(1),
+                **({"double": In(1)} if planes else {}),
                 "terms": In(data.ArrayLayout(term_bits, pixels)),
                 "starts": In(data.ArrayLayout(sum_bits, pixels)),
                 "sums": Out(data.ArrayLayout(signed(sum_bits), pixels)),
@@ -86,7 +96,13 @@ class Accumulator(wiring.Component):
             write.addr.eq(channel),
         ]
         # In one LUT a bit: the terms must be the carry chain's plain operand, written first.
+        if self.planes:
+            double = Signal()
+            m.d.sync += double.eq(self.double)
         for n in lanes:
-            before = Mux(first, self.starts[n], read.data.word_select(n, bits))
+            before = partial = read.data.word_select(n, bits)
+            if self.planes:
+                before = Mux(double, Cat(self.starts[n][0], partial[:-1]), partial)
+            before = Mux(first, self.starts[n], before)
             m.d.sync += self.sums[n].eq(self.terms[n] + before)
         return m

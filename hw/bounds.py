@@ -44,21 +44,22 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
     """For each pass of a layer, in order, the lane slots with work in them, a cycle.
 
     A lane slot is one lane's place for one channel: P * C a cycle. Without work are lanes that
-    hold no pixel of the map, and channels that the last group lacks.
+    hold no pixel of the map, and channels that the last group lacks. A bundle of a 1x1 convolution
+    (`hw.pointwise`) is work for one, and so is each plane of numbers of several bits.
     """
     outputs = program.geometries[plan.geometry].outputs
     for tile in range(plan.tiles):
         row, column = divmod(tile, plan.columns)
         rows = min(outputs.rows, plan.sums_height - row * outputs.rows)
         lanes = rows * min(outputs.columns, plan.sums_width - column * outputs.columns)
-        for group in range(plan.groups):
-            last = group == plan.groups - 1
+        for group in range(plan.planes * plan.groups):
+            last = group % plan.groups == plan.groups - 1
             yield lanes * (plan.last_channels if last else program.parameters.channels)
 
 
 def kernel_applications(program: Program, plan: LayerPlan) -> int:
-    """Kernel applications of one image that the engine does: a pooled map's odd last row, which
-    pooling leaves out, is not counted where no tile holds it."""
+    """Kernel applications of one image that the engine does: a pooled map's odd last row
+    and column, which pooling leaves out, are not counted where tiles hold nothing else."""
     return plan.c_out * sum(wanted_lane_slots(program, plan))
 
 

@@ -6,27 +6,32 @@ names the layer, the limit and what would fit.
 Thresholds become the values that sums start from, one for each place in a map: see `hw.starts`.
 """
 
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 
 import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.layout import row_tiles, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.places import Places, bank_words, place_maps
 from hw.plane_queue import PlaneQueue
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan
 from hw.schedule import Timing
-from hw.starts import odd_places, start_bits, start_values
+from hw.starts import odd_places, rotated, start_bits, start_values
+from hw.stem_input import level_words
 from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
 from hw.supported import check_supported
+from hw.work import work_of
 from model import bits
 from model.errors import UserError
-from model.format import Conv, Network
-from model.network import INPUT
+from model.format import Conv, Head, Network
+from model.network import INPUT, Pointwise
 
 __all__ = ["array_parameters", "compile_network", "hiding_fill"]
+
+DEFAULT_TAU = 5  # of a shared array for nothing but 1x1 convolutions
 
 
 def compile_network(
@@ -52,14 +57,9 @@ def compile_network(
     check_supported(network)
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
-    for conv in network.convs:
-        _check_width(conv, pixels)
     streams = stream_shape(network)
     timing = _timing(network, parameters, streams)
-    geometries = tuple(
-        Geometry(width, pixels, stride)
-        for width, stride in sorted({(conv.width, conv.stride) for conv in network.convs})
-    )
+    geometries = tuple(sorted({_wiring(conv, pixels) for conv in network.convs}, key=astuple))
     places = place_maps(network, pixels)
     plans = _plans(network, parameters, timing, geometries, places, streams)
     needed = _needed(network, plans, parameters, places)
@@ -69,7 +69,33 @@ def compile_network(
         _check_sizes(needed, sizes)
     sizes = sizes or needed
     images = _images(network, parameters, sizes.sum_bits, streams)
-    return Program(network, parameters, timing, sizes, geometries, plans, images, port, streams)
+    serial_head = None
+    if not is_counted(network.head):
+        hidden = sum(plan.passes * plan.pass_cycles for plan in plans[:-1])
+        serial_head = plan_head(network, pixels, hidden, streams)
+        images = _with_serial_head(images, network.head, serial_head)
+    return Program(
+        network,
+        parameters,
+        timing,
+        sizes,
+        geometries,
+        plans,
+        images,
+        port,
+        stream_shape=streams,
+        serial_head=serial_head,
+    )
+
+
+def _wiring(layer: Conv | Pointwise, pixels: int) -> Geometry:
+    flat = isinstance(layer, Pointwise) and layer.flatten
+    if flat and layer.width > pixels:
+        raise UserError(
+            f"layer {layer.name}: its map is {layer.width} pixels wide and the engine has {pixels} "
+            f"lanes, too few for flattening: use --pixels {layer.width} or more"
+        )
+    return Geometry(layer.width, pixels, layer.stride, flat)
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -83,28 +109,15 @@ def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
         raise UserError(str(error)) from error
 
 
-def _check_width(conv: Conv, pixels: int) -> None:
-    """A map wider than the lanes must be halved into one that is not, or not at all."""
-    if conv.width <= pixels:
-        return
-    what, enough = None, conv.width
-    if conv.stride == 2:
-        what = "a stride of 2"
-    elif conv.pool == "max2" and (pixels == 1 or conv.width // 2 > pixels):
-        what, enough = "pooling", max(conv.width // 2, 2)
-    if what:
-        raise UserError(
-            f"layer {conv.name}: its map is {conv.width} pixels wide and the engine has {pixels} "
-            f"lanes, too few for {what}: use --pixels {enough} or more"
-        )
-
-
 def array_parameters(
     network: Network, array: str, pixels: int, channels: int, fill: int | None
 ) -> ArrayParameters:
     """The array's parameters for this network: tau and antipodality follow from its codebooks."""
-    tau = max(conv.tau for conv in network.convs)
-    antipodal = all(conv.antipodal for conv in network.convs)
+    kernels = [conv for conv in network.convs if isinstance(conv, Conv)]
+    # 1x1 convolutions take what the others ask for: their codebook is made for the engine.
+    plain = bits.TAPS if array == "direct" else DEFAULT_TAU
+    tau = max((conv.tau for conv in kernels), default=plain)
+    antipodal = all(conv.antipodal for conv in kernels) and tau != bits.TAPS
     try:
         # Check what the user gave before anything is derived from it.
         given = ArrayParameters("direct", pixels, channels, tau, antipodal)
@@ -113,29 +126,42 @@ def array_parameters(
         if fill is None and array == "shared":
             if tau == bits.TAPS:
                 raise ValueError(
-                    f"layer {next(c.name for c in network.convs if c.tau == tau)} has plain 1-bit "
+                    f"layer {next(c.name for c in kernels if c.tau == tau)} has plain 1-bit "
                     "kernels without a codebook: use --array direct"
                 )
-            fill = hiding_fill(network, channels, given.entries)
+            fill = hiding_fill(network, given)
         return ArrayParameters(array, pixels, channels, tau, antipodal, fill or 0)
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def hiding_fill(network: Network, channels: int, entries: int) -> int:
+def hiding_fill(network: Network, parameters: ArrayParameters) -> int:
     """The fewest dot9 units a lane whose table filling hides behind most of the work.
 
     Filling takes ``channels / fill * entries`` cycles a pass. The chosen number hides it for
-    layers that do at least nine tenths of the network's kernel applications.
+    layers that do at least nine tenths of the network's kernel applications; of a 1x1 convolution
+    also behind the reading of its bundles.
     """
-    total = sum(conv.macs for conv in network.convs)
+    channels, entries = parameters.channels, parameters.entries
+    work = [_applications(conv, parameters) for conv in network.convs]
+    times = [
+        max(conv.c_out, channels * parameters.tau if isinstance(conv, Pointwise) else 0)
+        for conv in network.convs
+    ]
     divisors = [n for n in range(1, channels + 1) if channels % n == 0]
     for fill in divisors:
         cycles = channels // fill * max(entries, fill)
-        hidden = sum(conv.macs for conv in network.convs if conv.c_out >= cycles)
-        if hidden >= 0.9 * total:
+        hidden = sum(n for n, time in zip(work, times, strict=True) if time >= cycles)
+        if hidden >= 0.9 * sum(work):
             return fill
     return divisors[-1]
+
+
+def _applications(layer: Conv | Pointwise, parameters: ArrayParameters) -> int:
+    """Kernel applications of a layer in each of its planes, a bundle's for one."""
+    _, height, width = layer.sums_shape
+    planes = max(layer.in_bits, layer.weight_bits)
+    return planes * work_of(layer, parameters).slots * layer.c_out * height * width
 
 
 def _timing(network: Network, parameters: ArrayParameters, streams: StreamShape | None) -> Timing:
@@ -161,26 +187,35 @@ def _plans(
     shape: StreamShape | None,
 ) -> tuple[LayerPlan, ...]:
     pixels, channels = parameters.pixels, parameters.channels
-    last_from_input = max(n for n in range(len(network.convs)) if network.source(n) == INPUT)
+    last_from_input = max(
+        n
+        for n, conv in enumerate(network.convs)
+        if network.source(n) == INPUT or (conv.stream and conv.stream.residual == INPUT)
+    )
     plans = []
     index_base = threshold_base = stream_base = 0
     for number, conv in enumerate(network.convs):
-        wiring = Geometry(conv.width, pixels, conv.stride)
+        wiring = _wiring(conv, pixels)
         outputs = wiring.outputs
         rows = outputs.rows
         pool = conv.pool == "max2"
-        groups = -(-conv.c_in // channels)
+        work = work_of(conv, parameters)
+        groups = -(-work.slots // channels)
+        pointwise = isinstance(conv, Pointwise)
+        planes = max(conv.in_bits, conv.weight_bits)
         _, height, _ = conv.sums_shape
         _, out_height, out_width = conv.out_shape
         # The second part of a word is not read where the map ends before it.
         reads = wiring.parts if height > wiring.rows else 1
-        columns = wiring.row_tiles
-        # A tile of a cut row takes its neighbours' nearest columns, each with a read of its own.
-        reads = 3 if columns > 1 else reads
+        columns = outputs.pooled_tiles if pool else outputs.row_tiles
+        # A tile of a cut row takes those beside it, each with a read of its own.
+        if wiring.row_tiles > 1:
+            reads = 1 if pointwise and conv.stride == 1 else 3
+        reads *= work.taps
         plans.append(
             LayerPlan(
                 name=conv.name,
-                c_in=conv.c_in,
+                c_in=conv.in_bits * conv.c_in,
                 c_out=conv.c_out,
                 height=conv.height,
                 width=conv.width,
@@ -191,9 +226,10 @@ def _plans(
                 columns=columns,
                 tiles=-(-(2 * out_height if pool else height) // rows) * columns,
                 groups=groups,
-                last_channels=conv.c_in - (groups - 1) * channels,
+                last_channels=work.slots - (groups - 1) * channels,
                 last_tile=(height - 1) // rows,
                 last_row=(height - 1) % rows,
+                right_tile=outputs.row_tiles - 1,
                 slots=outputs.pooled_slots if pool else 1,
                 out_height=out_height,
                 out_width=out_width,
@@ -203,24 +239,39 @@ def _plans(
                 out_base=places.planes.get(number, 0),
                 index_base=index_base,
                 threshold_base=threshold_base,
-                pass_cycles=timing.reading(reads).pass_cycles(conv.c_out, groups, conv.out_bits),
+                pass_cycles=timing.reading(reads).pass_cycles(
+                    conv.c_out, planes * groups, conv.out_bits
+                ),
                 macs=conv.macs,
                 out_bits=conv.out_bits,
                 from_input=network.source(number) == INPUT,
                 release=number == last_from_input,
                 stored=number in places.planes,
-                stream=_stream_plan(network, number, stream_base, places, shape),
+                stream=_stream_plan(network, parameters, number, stream_base, places, shape),
+                pointwise=pointwise,
+                taps=work.taps,
+                last_taps=work.last_taps,
+                planes=planes,
+                repeats=conv.in_bits,
+                plane_words=conv.c_in if conv.in_bits > 1 else 0,
+                ones=conv.padding == "plus",
+                flatten=wiring.flat,
             )
         )
         if conv.stream is not None:
             stream_base += conv.c_out
-        index_base += groups * conv.c_out
+        index_base += plans[-1].index_words
         threshold_base += conv.c_out
     return tuple(plans)
 
 
 def _stream_plan(
-    network: Network, number: int, base: int, places: Places, shape: StreamShape | None
+    network: Network,
+    parameters: ArrayParameters,
+    number: int,
+    base: int,
+    places: Places,
+    shape: StreamShape | None,
 ) -> StreamPlan | None:
     layer = network.convs[number]
     stream = layer.stream
@@ -231,9 +282,10 @@ def _stream_plan(
         width=shape.widths.index(stream.bits),
         cut=shape.cuts.index(cut_of(layer)) if layer.out_bits else 0,
         base=base,
-        residual=None if stream.residual is None else places.streams[stream.residual],
+        residual=places.streams.get(stream.residual),
+        adds_input=stream.residual == INPUT,
         kept=places.streams.get(number),
-        odd=odd_places(layer),
+        odd=odd_places(layer, parameters),
     )
 
 
@@ -258,47 +310,45 @@ def _images(
         head=tuple(words),
         head_offsets=tuple(int(offset) for offset in offsets),
         streams=tuple(channel_words(network, shape)) if shape else (),
+        stem=level_words(network.stem) if network.stem else (),
     )
 
 
-def _engine_indices(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
-    """Indices as the engine reads them, int64 [c_out, c_in]."""
-    if parameters.tau == bits.TAPS:
-        return conv.kernels.astype(np.int64)
-    indices = conv.indices.astype(np.int64)
-    if parameters.antipodal:
-        # The sign is the engine's top index bit, also for a layer with a smaller codebook.
-        half = 1 << (conv.tau - 1)
-        return (indices % half) | (indices // half) << (parameters.tau - 1)
-    return indices
+def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+    """The head's memories as `hw.serial_head` reads them."""
+    weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
+    return replace(images, head=weights, head_offsets=offsets)
 
 
-def _index_words(conv: Conv, parameters: ArrayParameters) -> list[int]:
-    """Index words in order of use: group by group, output channel by output channel."""
+def _index_words(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
+    """Index words in order of use: plane by plane of the weights, group by group, output channel
+    by output channel."""
     channels, tau = parameters.channels, parameters.tau
-    indices = _engine_indices(conv, parameters)
     words = []
-    for first in range(0, conv.c_in, channels):
-        for row in indices[:, first : first + channels].tolist():
-            words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
+    for indices in work_of(layer, parameters).indices:
+        for first in range(0, indices.shape[1], channels):
+            for row in indices[:, first : first + channels].tolist():
+                words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
     return words
 
 
-def _codewords(conv: Conv, parameters: ArrayParameters) -> list[int]:
+def _codewords(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
     """The codebook's kernel numbers, filled up to the engine's number of entries."""
-    if not parameters.has_codebook:
-        return []
-    count = len(conv.codebook) // 2 if parameters.antipodal else len(conv.codebook)
-    codewords = conv.codebook[:count].tolist()
-    return codewords + [0] * (parameters.entries - count)
+    codewords = work_of(layer, parameters).codebook.tolist()
+    return codewords + [0] * (parameters.entries - len(codewords))
 
 
-def _thresholds(conv: Conv, parameters: ArrayParameters, sum_bits: int) -> list[int]:
+def _thresholds(
+    layer: Conv | Pointwise, parameters: ArrayParameters, sum_bits: int
+) -> list[int]:
     """Threshold words: flip, and the starts of the places, from the lowest bit up."""
-    mask = (1 << sum_bits) - 1
+    planes = max(layer.in_bits, layer.weight_bits)
     words = []
-    for flip, starts in zip(conv.flips, start_values(conv, parameters).tolist(), strict=True):
-        places = ((start & mask) << sum_bits * place for place, start in enumerate(starts))
+    for flip, starts in zip(layer.flips, start_values(layer, parameters).tolist(), strict=True):
+        places = (
+            rotated(start, sum_bits, planes) << sum_bits * place
+            for place, start in enumerate(starts)
+        )
         words.append(int(flip) | sum(places) << 1)
     return words
 
@@ -310,19 +360,25 @@ def _needed(
     places: Places,
 ) -> Sizes:
     pixels = parameters.pixels
-    first = plans[0]
     return Sizes(
         activation_words=places.plane_words,
-        input_words=bank_words(first.c_in, first.height, first.width, pixels),
-        index_words=sum(plan.groups * plan.c_out for plan in plans),
+        input_words=bank_words(*network.planes_shape, pixels),
+        index_words=sum(plan.index_words for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.channels,
-        partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
-        pool_words=max((p.c_out for p in plans if p.pool), default=0),
-        sum_bits=start_bits(max(plan.c_in for plan in plans)),
+        head_words=network.head.weight.shape[1],
+        partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
+        pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
+        sum_bits=max(_sum_bits(conv) for conv in network.convs),
         stream_words=places.stream_words,
     )
+
+
+def _sum_bits(layer: Conv | Pointwise) -> int:
+    """Bits of a layer's sums."""
+    features = layer.c_in if isinstance(layer, Conv) else layer.codes.shape[1]
+    largest = ((1 << layer.in_bits) - 1) * ((1 << layer.weight_bits) - 1)
+    return start_bits(features, layer.taps, largest)
 
 
 def _check_sizes(needed: Sizes, given: Sizes) -> None:

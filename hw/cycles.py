@@ -1,8 +1,8 @@
 """The cycle model: every layer's cycles in closed form, equal to the simulated ones.
 
 ``cycles = setup + prepare + (passes - 1) * pass_cycles + c_out + drain`` with
-``passes = tiles * groups``; the constants are those of `hw.schedule.Timing`. With an index port,
-a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
+``passes = tiles * planes * groups``; the constants are those of `hw.schedule.Timing`. With an index
+port, a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
 """
 
 from dataclasses import replace
@@ -18,9 +18,15 @@ def predict(program: Program) -> list[LayerCycles]:
     """Cycles of each convolution for one image, and of the head behind the last one."""
     layers = [
         program.timing.reading(plan.reads).layer(
-            plan.name, plan.passes, plan.c_out, plan.macs, plan.groups, plan.out_bits
+            plan.name,
+            plan.passes,
+            plan.c_out,
+            plan.macs,
+            plan.planes * plan.groups,
+            plan.out_bits,
+            conv.kind,
         )
-        for plan in program.plans
+        for plan, conv in zip(program.plans, program.network.convs, strict=True)
     ]
     layers = [
         replace(layer, cycles=layer.cycles + waited, stall=layer.stall + waited)

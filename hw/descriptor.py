@@ -20,7 +20,8 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
     outputs = program.geometries[plan.geometry].outputs
     # At stride 2 the last window of an even side ends at the border and has no masked tap there.
     below = plan.stride == 1 or plan.height % 2
-    right = plan.stride == 1 or plan.width % 2
+    right = (plan.stride == 1 or plan.width % 2) and plan.right_tile < plan.columns
+    in_columns = program.geometries[plan.geometry].row_tiles
     channels = program.parameters.channels
     entries = program.parameters.entries
     return {
@@ -28,10 +29,14 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "pool": int(plan.pool),
         "geometry": plan.geometry,
         "strided": int(plan.stride == 2),
-        "twice": int(plan.reads == 2),
+        "twice": int(plan.parts == 2),
+        "thrice": int(plan.parts == 3),
         "last_column": plan.columns - 1,
         "last_out_column": plan.out_columns - 1,
-        "row_words": plan.columns * plan.c_in,
+        "right_left_out": int(plan.right_tile >= plan.columns),
+        "pool_cut": int(plan.pool_cut),
+        "row_words": in_columns * plan.c_in,
+        "first_place": program.geometries[plan.geometry].first_middle * plan.c_in,
         "c_in": plan.c_in,
         "last_group": plan.groups - 1,
         "last_channel": plan.c_out - 1,
@@ -52,14 +57,50 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         "last_columns": outputs.last_column if right else 0,
         "last_row": plan.last_row,
         **(_port_fields(plan, program) if port else {}),
+        **(_slot_fields(plan, program) if program.taps else {}),
+        **(_plane_fields(plan) if program.planes > 1 else {}),
+        **({"ones": int(plan.ones)} if program.ones else {}),
+        **(_pixel_fields(plan, program) if program.flatten else {}),
         **({} if program.chain else _graph_fields(plan)),
         **(_stream_fields(plan, program) if program.stream_shape else {}),
     }
 
 
 def _port_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
-    """For the index buffer; its tiles are passes' tiles, also where rows are cut."""
-    return {"resident": int(resident(program, plan)), "final_tile": plan.tiles - 1}
+    """For the index buffer; its tiles are passes' tiles, also where rows are cut, and a plane that
+    takes the indices of the one before is one more."""
+    return {"resident": int(resident(program, plan)), "final_tile": plan.rounds - 1}
+
+
+def _slot_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """Where there are 1x1 convolutions: their bundles, and what then is not one of a few cases."""
+    timing = program.timing.reading(plan.reads)
+    return {
+        "pointwise": int(plan.pointwise),
+        "last_tap": plan.taps - 1,
+        "last_taps": plan.last_taps,
+        "step_reads": timing.step_reads,
+        "step_end": timing.stride - 1,
+        "prepare": timing.prepare,
+        "load_wait": timing.load_wait,
+    }
+
+
+def _pixel_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """Of a flattened map: the channels of a pixel and the pixels of a tile, less one."""
+    return {
+        "flatten": int(plan.flatten),
+        "last_inner": plan.c_in // plan.repeats - 1,
+        "last_pixel": program.geometries[plan.geometry].lanes - 1,
+    }
+
+
+def _plane_fields(plan: LayerPlan) -> dict[str, int]:
+    return {
+        "last_plane": plan.planes - 1,
+        "plane_words": plan.plane_words,
+        "repeats": int(plan.repeats > 1),
+    }
 
 
 def _graph_fields(plan: LayerPlan) -> dict[str, int]:
@@ -76,7 +117,7 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     stream = plan.stream
     fields = {
         "streams": int(stream is not None),
-        "planes": int(plan.out_bits > 0),
+        "puts_planes": int(plan.out_bits > 0),
         "stream": stream.base if stream else 0,
         "shift": stream.shift if stream else 0,
         "width": stream.width if stream else 0,
@@ -86,10 +127,12 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
         "residual": (stream and stream.residual) or 0,
         "kept": (stream and stream.kept) or 0,
     }
+    if program.keeps_input:
+        fields["adds_input"] = int(stream is not None and stream.adds_input)
     if any(other and other.odd for other in streams):
         fields["odd"] = stream.odd if stream else 0
     if program.most_planes > 1:
-        fields["last_plane"] = max(plan.out_bits, 1) - 1
+        fields["last_out_plane"] = max(plan.out_bits, 1) - 1
         fields["drain_end"] = program.timing.layer_drain(plan.c_out, plan.out_bits) - 1
     return fields
 

@@ -17,9 +17,10 @@ the schedule stays as it is, in cycles of its own.
 """
 
 from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.dense import score_layout
 from hw.descriptor import descriptor_layout, descriptor_rows
 from hw.geometry import Geometry
 from hw.head import Head, result_layout
@@ -29,6 +30,7 @@ from hw.pipeline import delay
 from hw.probe import probe_signature
 from hw.program import Program
 from hw.sequencer import Phase, Sequencer
+from hw.serial_head import SerialHead
 from hw.sum_side import SumSide
 from hw.window_side import WindowSide
 from hw.word_side import WordSide
@@ -42,8 +44,10 @@ class Engine(wiring.Component):
     Members
     -------
     i : stream of bytes, an image as colours, rows, columns (colour planes in turn); images may
-        follow each other without a gap, two of them fit in.
-    o : stream of results, `hw.head.result_layout`: one an image, in order.
+        follow each other without a gap, two of them fit in. Where the host computes the stem, of
+        its 16-bit values instead, see `model.host`.
+    o : stream of results, `hw.head.result_layout`: one an image, in order. With a serial head, of
+        scores, `hw.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
         `hw.index_stream.index_stream`, which comes once an image.
     probe : observation only, see `hw.probe`.
@@ -54,8 +58,8 @@ class Engine(wiring.Component):
         port = program.index_port
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(result_layout(program.classes, program.score_bits))),
+                "i": In(stream.Signature(program.input_bits)),
+                "o": Out(stream.Signature(_result(program))),
                 **({"index": In(stream.Signature(port.bits))} if port else {}),
                 "probe": Out(probe_signature(program)),
             }
@@ -118,14 +122,31 @@ class Engine(wiring.Component):
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
         ]
+        if program.keeps_input:
+            m.d.comb += [
+                words.half.eq(sequencer.half),
+                words.input_valid.eq(windows.stream_valid),
+                words.input_word.eq(windows.stream_word),
+                words.input_address.eq(windows.stream_address),
+                words.input_half.eq(windows.stream_half),
+            ]
         outer.d.comb += [
-            head.clear.eq(_moving(sequencer.start & last_layer, go)),
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
-            head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
+        if not program.serial_head:
+            outer.d.comb += [
+                head.clear.eq(_moving(sequencer.start & last_layer, go)),
+                head.last_tile.eq(last_tile),
+            ]
+        elif program.network.head.on == "stream":
+            outer.d.comb += [
+                head.valid.eq(_moving(words.stream.valid & last_layer, go)),
+                head.word.eq(words.stream.values),
+                head.channel.eq(words.stream.channel),
+            ]
         self._observe(outer, go, sequencer, windows, words, head)
         return outer
 
@@ -145,7 +166,7 @@ class Engine(wiring.Component):
             side.awake.eq(sequencer.phase != Phase.IDLE),
             side.descriptor.eq(sequencer.descriptor),
             side.want.eq(issuer.tag.valid),
-            side.last.eq(issuer.tag.last_channel & issuer.tag.last_group),
+            side.last.eq(issuer.tag.last_channel & self._round_end(issuer)),
             go.eq(side.go),
             windows.i.payload.eq(self.i.payload),
             windows.i.valid.eq(self.i.valid & go),
@@ -153,8 +174,17 @@ class Engine(wiring.Component):
         ]
         return side.word
 
-    def _head(self) -> Head:
+    def _round_end(self, issuer: Issuer) -> Value:
+        """The group is the last one before the layer's index words begin anew."""
+        if self.program.planes == 1:
+            return issuer.tag.last_group
+        return Mux(issuer.descriptor.repeats, issuer.tag.short, issuer.tag.last_group)
+
+    def _head(self) -> Head | SerialHead:
         program, final = self.program, self.program.plans[-1]
+        if program.serial_head:
+            images = program.images
+            return SerialHead(program.serial_head, images.head, images.head_offsets)
         pixels = program.parameters.pixels
         outputs = Geometry(final.out_width, pixels)
         tile_lanes = outputs.lanes
@@ -203,6 +233,12 @@ class Engine(wiring.Component):
                 probe.stream_channel.eq(words.stream.channel),
                 probe.stream_data.eq(words.stream.values),
             ]
+
+
+def _result(program: Program) -> data.StructLayout:
+    if program.serial_head:
+        return score_layout(program.serial_head)
+    return result_layout(program.classes, program.score_bits)
 
 
 def _moving(strobe, go: Signal | None):

@@ -31,6 +31,7 @@ __all__ = ["index_waits"]
 class _Demand:
     """When a layer wants index words: ``c_out`` a pass, passes ``pass_cycles`` apart.
 
+    ``tiles`` is how often it wants the same words, those of ``groups`` passes.
     ``lead`` cycles from the layer's first one to its first word; ``tail`` from behind its last
     word to the next layer's first cycle.
     """
@@ -51,12 +52,12 @@ def index_waits(program: Program) -> tuple[int, ...]:
     timing = program.timing
     demands = tuple(
         _Demand(
-            plan.tiles,
-            plan.groups,
+            plan.rounds,
+            plan.passes // plan.rounds,
             plan.c_out,
             plan.pass_cycles,
             resident(program, plan),
-            SETUP + timing.prepare,
+            SETUP + timing.reading(plan.reads).prepare,
             timing.layer_drain(plan.c_out, plan.out_bits),
         )
         for plan in program.plans

@@ -2,8 +2,9 @@
 
 Index words are those of the on-chip memory (`hw.program.MemoryImages.indices`), in the order in
 which the layers' passes use them: a **resident** layer's, whose words fit into the index buffer,
-once; every other layer's once a tile. They follow each other without gaps, lowest bit first; only
-an image's last port word is filled up with zeros.
+once; every other layer's once a tile, and of activations of several bits once a plane of a tile.
+They follow each other without gaps, lowest bit first; only an image's last port word is filled up
+with zeros.
 """
 
 import numpy as np
@@ -15,12 +16,12 @@ __all__ = ["fetched_words", "index_stream", "port_words", "resident"]
 
 def resident(program: Program, plan: LayerPlan) -> bool:
     """Whether the layer's index words stay in the buffer for its other tiles."""
-    return plan.tiles > 1 and plan.index_words <= program.index_port.buffer_words
+    return plan.rounds > 1 and plan.index_words <= program.index_port.buffer_words
 
 
 def fetched_words(program: Program, plan: LayerPlan) -> int:
     """Index words that come through the port for a layer and image."""
-    return plan.index_words * (1 if resident(program, plan) else plan.tiles)
+    return plan.index_words * (1 if resident(program, plan) else plan.rounds)
 
 
 def port_words(program: Program) -> int:

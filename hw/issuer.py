@@ -24,8 +24,14 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
     swap: first word of a pass. channel: output channel. first_group, last_group: start or end of
     the accumulation. top, bottom, left, right: the tile holds the map's first or last row, first
     or last column. slot, fresh, emit: the tile's place in its output word, whether it begins or
-    completes it.
+    completes it. row_end: the tile is the last one computed of its row.
+
+    Where numbers have several bits: plane: which of them, the highest first; double: this is the
+    first group of a further one; short: the last group of a plane, which may lack slots.
     """
+    planes = {}
+    if "last_plane" in layout.members:
+        planes = {"plane": layout["last_plane"].shape, "double": 1, "short": 1}
     return data.StructLayout(
         {
             "valid": 1,
@@ -41,12 +47,14 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
             "slot": layout["last_slot"].shape,
             "fresh": 1,
             "emit": 1,
+            "row_end": 1,
+            **planes,
         }
     )
 
 
 class Issuer(wiring.Component):
-    """See the module; ``reads`` are those that a channel takes in one layer or another,
+    """See the module; ``reads`` are those that a slot takes in one layer or another,
     ``columns`` the most tiles that a row is cut into.
 
     Members
@@ -94,24 +102,37 @@ class Issuer(wiring.Component):
 
         last_column = column == d.last_column
         last_tile = (tile == d.end_tile) & last_column
-        last_group = group == d.last_group
+        plane_end = group == d.last_group
+        last_group, plane = plane_end, None
+        if planes := "last_plane" in d.shape().members:
+            plane = Signal.like(d.last_plane)
+            last_group = plane_end & (plane == d.last_plane)
+            m.d.comb += [
+                tag.plane.eq(plane),
+                tag.double.eq((group == 0) & (plane != 0)),
+                tag.short.eq(plane_end),
+            ]
         pass_end = channel == d.pass_end
+        # Pooled words that lie side by side take the tiles of two rows, one row after the other.
+        first, second = d.pool_cut & ~tile[0], d.pool_cut & tile[0]
+        word_end = (slot == d.last_slot) | last_tile | (d.pool_cut & last_column)
         m.d.comb += [
             self.warming.eq(warm != 0),
             self.last.eq(tag.valid & tag.last_channel & last_group & last_tile),
             tag.valid.eq(running & (channel <= d.last_channel)),
             tag.swap.eq(running & (channel == 0)),
             tag.channel.eq(channel),
-            tag.first_group.eq(group == 0),
+            tag.first_group.eq((group == 0) & (plane == 0) if planes else group == 0),
             tag.last_group.eq(last_group),
             tag.last_channel.eq(channel == d.last_channel),
             tag.top.eq(tile == 0),
             tag.bottom.eq(tile == d.bottom_tile),
             tag.left.eq(column == 0),
-            tag.right.eq(last_column),
+            tag.right.eq(last_column & ~d.right_left_out),
             tag.slot.eq(slot),
-            tag.fresh.eq(slot == 0),
-            tag.emit.eq((slot == d.last_slot) | last_tile),
+            tag.fresh.eq((slot == 0) & ~second),
+            tag.emit.eq(word_end & ~first),
+            tag.row_end.eq(last_column),
         ]
 
         with m.If(warm != 0):
@@ -122,20 +143,32 @@ class Issuer(wiring.Component):
             m.d.sync += self.index_address.eq(self.index_address + 1)
         with m.If(running & pass_end):
             m.d.sync += [channel.eq(0), group.eq(group + 1)]
+            if planes:
+                with m.If(plane_end):
+                    m.d.sync += [group.eq(0), plane.eq(plane + 1)]
+                    with m.If(d.repeats):
+                        m.d.sync += self.index_address.eq(d.index_base)
             with m.If(last_group):
+                if planes:
+                    m.d.sync += plane.eq(0)
                 m.d.sync += [group.eq(0), self.index_address.eq(d.index_base)]
                 m.d.sync += column.eq(column + 1)
                 with m.If(last_column):
                     m.d.sync += [column.eq(0), tile.eq(tile + 1)]
-                m.d.sync += slot.eq(Mux(slot == d.last_slot, 0, slot + 1))
+                m.d.sync += slot.eq(Mux(word_end, 0, slot + 1))
         with m.If(self.last):
             # The last pass ends with its last word; what a pass waits for comes no more.
             m.d.sync += running.eq(0)
         prepare = self.timing.prepare
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
-            if reads in self.reads:
-                prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
+        if "prepare" in d.shape().members:
+            prepare = d.prepare
+        else:
+            for reads, layer in ((2, d.twice), (3, d.thrice)):
+                if reads in self.reads:
+                    prepare = Mux(layer, self.timing.reading(reads).prepare, prepare)
         with m.If(self.start):
+            if planes:
+                m.d.sync += plane.eq(0)
             m.d.sync += [signal.eq(0) for signal in (tile, group, channel, slot, column)]
             m.d.sync += [warm.eq(prepare), self.index_address.eq(d.index_base)]
         return m

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hw.banks import BANKS
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.liveness import Span, depth, place
-from model.network import Network
+from model.network import INPUT, Network
 
 __all__ = ["Places", "bank_words", "place_maps"]
 
@@ -60,9 +60,13 @@ def _plane_spans(network: Network, pixels: int) -> dict[int, Span]:
 
 
 def _residuals(network: Network) -> dict[int, int]:
-    """The place whose stream a layer adds, by the layer's."""
+    """The place whose stream a layer adds, by the layer's; the stem's has a memory of its own."""
     convs = enumerate(network.convs)
-    return {n: c.stream.residual for n, c in convs if c.stream and c.stream.residual is not None}
+    return {
+        n: c.stream.residual
+        for n, c in convs
+        if c.stream and c.stream.residual not in (None, INPUT)
+    }
 
 
 def _owners(network: Network) -> dict[int, int]:
@@ -70,7 +74,7 @@ def _owners(network: Network) -> dict[int, int]:
     residuals = _residuals(network)
     last = {added: n for n, added in residuals.items()}
     owners: dict[int, int] = {}
-    for n in sorted(network.kept_streams):
+    for n in sorted(network.kept_streams - {INPUT}):
         added = residuals.get(n)
         owners[n] = owners[added] if added is not None and last[added] == n else n
     return owners

@@ -11,6 +11,13 @@ step::
     channel    (read)      gathered word         written back
 
 A layer without pooling passes through in the same two cycles.
+
+Where the pooled map is cut (see `hw.layout`), too, a word takes two tiles of one row and then two
+of the next. So the words of a row are gathered side by side, channels behind each other::
+
+    row of sums     tile 0   tile 1   tile 2   tile 3   tile 4
+    slot            0        1        0        1        0
+    gathered word   `--- 0 ---'       `--- 1 ---'       2
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -29,11 +36,13 @@ class Pool(wiring.Component):
     Parameters
     ----------
     geometries : all of the engine's; pooled : numbers of those that are pooled.
-    depth : output channels that words are gathered for; 0 where nothing is pooled.
+    depth : words that are gathered at a time; 0 where nothing is pooled. channels : bits of a
+        channel's number; side_by_side : a pooled map is cut.
 
     Members
     -------
-    bits : In(P); valid, channel, slot, fresh : In, the tag's; pool, geometry : In, the layer's.
+    bits : In(P); valid, channel, slot, fresh, last_channel, row_end : In, the tag's.
+    pool, cut, geometry : In, the layer's: its maps are pooled, into one that is cut.
     word : Out(P), 2 cycles later: complete where the tag's ``emit`` says so.
     """
 
@@ -47,19 +56,25 @@ class Pool(wiring.Component):
         pixels: int,
         slots: int,
         depth: int,
+        channels: int,
+        side_by_side: bool,
     ):
         self.geometries = geometries
         self.pooled = pooled
         self.pixels = pixels
         self.depth = depth
+        self.side_by_side = side_by_side
         super().__init__(
             {
                 "bits": In(pixels),
                 "valid": In(1),
-                "channel": In(range(max(depth, 2))),
+                "channel": In(channels),
                 "slot": In(range(max(slots, 2))),
                 "fresh": In(1),
+                "last_channel": In(1),
+                "row_end": In(1),
                 "pool": In(1),
+                "cut": In(1),
                 "geometry": In(range(max(len(geometries), 2))),
                 "word": Out(pixels),
             }
@@ -83,9 +98,10 @@ class Pool(wiring.Component):
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         joining, write_next, write_now = Signal(), Signal(), Signal()
-        channel = Signal.like(self.channel)
+        address, behind = Signal.like(read.addr), Signal.like(read.addr)
         m.d.comb += [
-            read.addr.eq(self.channel),
+            address.eq(self.channel + (self._base(m) if self.side_by_side else 0)),
+            read.addr.eq(address),
             write.data.eq(self.word),
             write.en.eq(write_now),
         ]
@@ -93,11 +109,21 @@ class Pool(wiring.Component):
             joining.eq(self.pool & ~self.fresh),
             write_next.eq(self.valid & self.pool),
             write_now.eq(write_next),
-            channel.eq(self.channel),
-            write.addr.eq(channel),
+            behind.eq(address),
+            write.addr.eq(behind),
             self.word.eq(placed | Mux(joining, read.data, 0)),
         ]
         return m
+
+    def _base(self, m: Module) -> Signal:
+        """Place of the gathered word's first channel: the next one behind its second tile."""
+        base = Signal(range(self.depth))
+        with m.If(self.valid & self.last_channel & self.cut):
+            with m.If(self.slot[0]):
+                m.d.sync += base.eq(base + self.channel + 1)
+            with m.If(self.row_end):
+                m.d.sync += base.eq(0)
+        return base
 
     def _place(self, m: Module, geometry: Geometry):
         """The pooled lanes of this geometry, moved to where the slot puts them."""

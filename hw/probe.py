@@ -17,7 +17,7 @@ __all__ = ["probe_signature"]
 def probe_signature(program: Program) -> wiring.Signature:
     """The probe's members.
 
-    plane_* : a word of thermometer planes is written to the input memory.
+    plane_* : a word of planes is written to the input memory.
     write_* : a word of a layer's output, in the output map's tile geometry.
     layer, phase : the layer being executed and what the cycle counts as.
     head_busy : a result is being completed after the last layer.
@@ -27,8 +27,9 @@ def probe_signature(program: Program) -> wiring.Signature:
     plans = program.plans
     pixels = program.parameters.pixels
     most = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
-    most = max(most, tiles(plans[0].height, plans[0].width, pixels))
-    channels = max(max(plan.c_in, plan.c_out * max(plan.out_bits, 1)) for plan in plans)
+    planes, *input_size = program.network.planes_shape
+    most = max(most, tiles(*input_size, pixels))
+    channels = max(planes, *(plan.c_out * max(plan.out_bits, 1) for plan in plans))
     streams, shape = {}, program.stream_shape
     if shape:
         streams = {

@@ -1,17 +1,20 @@
 """A compiled network: what the engine is built from. Plain data, made by `hw.compiler`."""
 
 from dataclasses import dataclass
+from math import prod
 
 from amaranth.utils import bits_for
 
 from hw.banks import BANKS
 from hw.geometry import Geometry
+from hw.head_plan import HeadPlan
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from hw.starts import PLACES
 from hw.stream_shape import StreamShape
 from model.format import Network
+from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
 __all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "threshold_bits"]
 
@@ -28,7 +31,8 @@ class StreamPlan:
     ``shift``, ``width``, ``cut``: places in `hw.stream_shape.StreamShape`'s choices. ``base``: of
     the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
     that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
-    places in a map whose sums are odd, see `hw.starts`.
+    places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
+    which has a memory of its own.
     """
 
     shift: int
@@ -38,6 +42,7 @@ class StreamPlan:
     residual: int | None
     kept: int | None
     odd: int
+    adds_input: bool
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,20 @@ class LayerPlan:
     (or in a half of the input memory, for the first layer), the others in their memories.
     ``last_channels`` is the number of real channels in the last group; ``slots`` the tiles that
     make one output word. ``height`` and ``width`` are of the input map. Tiles of sums:
-    ``tiles`` are those computed (a pooled map's odd last row is left out), ``last_tile`` and
-    ``last_row`` the place of the bottom row, where tiles of a cut row count as one; ``columns``
-    and ``out_columns`` are the tiles that a row of sums and of the output is cut into; ``reads``
-    of three input words make a tile. ``out_bits`` planes a channel are put out.
+    ``tiles`` are those computed (a pooled map's odd last row and column are left out where tiles
+    hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
+    cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
+    of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
+    input words make a slot of a tile. ``out_bits`` planes a channel are put out.
 
     In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
     the last one to do so, and ``stored`` that another layer reads its planes.
+
+    ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
+    their planes. Groups are those of one plane, and ``planes`` are those of activations or
+    weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
+    ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
+    the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
     """
 
     name: str
@@ -72,6 +84,7 @@ class LayerPlan:
     last_channels: int
     last_tile: int
     last_row: int
+    right_tile: int
     slots: int
     out_height: int
     out_width: int
@@ -88,15 +101,43 @@ class LayerPlan:
     release: bool
     stored: bool
     stream: StreamPlan | None
+    pointwise: bool = False
+    taps: int = 1
+    last_taps: int = 1
+    planes: int = 1
+    repeats: int = 1
+    plane_words: int = 0
+    ones: bool = False
+    flatten: bool = False
 
     @property
     def passes(self) -> int:
-        return self.tiles * self.groups
+        return self.tiles * self.planes * self.groups
+
+    @property
+    def parts(self) -> int:
+        """Reads of a channel."""
+        return self.reads // self.taps
+
+    @property
+    def pool_cut(self) -> bool:
+        """Whether the map is still wider than the lanes when it is pooled."""
+        return self.pool and self.out_columns > 1
+
+    @property
+    def word_tiles(self) -> int:
+        """Tiles from the first to the last one that makes an output word."""
+        return self.slots + self.pool_cut * self.columns
 
     @property
     def index_words(self) -> int:
-        """Index words of the layer: a pass' for each group."""
-        return self.groups * self.c_out
+        """Index words of the layer: a pass' for each group, and each plane of weights."""
+        return self.planes // self.repeats * self.groups * self.c_out
+
+    @property
+    def rounds(self) -> int:
+        """How often an image uses these: for each tile, and each plane of activations."""
+        return self.tiles * self.repeats
 
     @property
     def out_words(self) -> int:
@@ -116,11 +157,11 @@ class LayerPlan:
     @property
     def sums_height(self) -> int:
         """Rows of the map that is computed, before pooling."""
-        return -(-self.height // self.stride)
+        return 1 if self.flatten else -(-self.height // self.stride)
 
     @property
     def sums_width(self) -> int:
-        return -(-self.width // self.stride)
+        return 1 if self.flatten else -(-self.width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -128,8 +169,9 @@ class Sizes:
     """Memory sizes and counter widths of an engine; `needed` gives those of a network.
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
-    halves), ``partial_sums`` and ``pool_words`` one an output channel, ``sum_bits`` the width of
-    an accumulated sum, ``stream_words`` the depth of the stream memory, ``index_words``,
+    halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``stream_words`` the
+    depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
@@ -155,10 +197,12 @@ class MemoryImages:
     """Contents of the engine's read-only memories, one int a word.
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
-    ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
+    ``thresholds``: flip, then the starts of nine places from the lowest bit up, rotated; see
+    `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
-    channel's numbers, see `hw.stream_shape`.
+    channel's numbers, see `hw.stream_shape`. ``stem``: thresholds of a stem's channels, see
+    `hw.stem_input`.
     """
 
     indices: tuple[int, ...]
@@ -167,6 +211,7 @@ class MemoryImages:
     head: tuple[int, ...]
     head_offsets: tuple[int, ...]
     streams: tuple[int, ...]
+    stem: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -174,7 +219,7 @@ class Program:
     """A network compiled for an engine.
 
     With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them.
+    no memory for them. ``serial_head`` is the plan of a head that `hw.head` does not do.
     """
 
     network: Network
@@ -186,6 +231,7 @@ class Program:
     images: MemoryImages
     index_port: IndexPort | None = None
     stream_shape: StreamShape | None = None
+    serial_head: HeadPlan | None = None
 
     @property
     def chain(self) -> bool:
@@ -218,17 +264,44 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Thermometer levels a colour."""
-        return self.network.input_thresholds.shape[1]
+        """Input planes of each colour, or of each channel of a stem."""
+        stem = self.network.stem
+        return stem.out_bits if stem else self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
-        """Reads of three words that a channel takes, in one layer or another."""
+        """Reads of three words that a slot takes, in one layer or another."""
         return frozenset(plan.reads for plan in self.plans)
 
     @property
+    def parts(self) -> frozenset[int]:
+        """Reads of three words that a channel takes, in one layer or another."""
+        return frozenset(plan.parts for plan in self.plans)
+
+    @property
+    def taps(self) -> int:
+        """The most channels that a slot holds; 0 without 1x1 convolutions."""
+        return max((plan.taps for plan in self.plans if plan.pointwise), default=0)
+
+    @property
+    def planes(self) -> int:
+        """The most bits of a number, activation or weight."""
+        return max(plan.planes for plan in self.plans)
+
+    @property
+    def flatten(self) -> bool:
+        """Whether a layer is dense on a flattened map."""
+        return any(plan.flatten for plan in self.plans)
+
+    @property
+    def ones(self) -> bool:
+        """Whether a layer takes what is outside its map for +1."""
+        return any(plan.ones for plan in self.plans)
+
+    @property
     def columns(self) -> int:
-        """The most tiles that a row is cut into; 1 where no map is wider than the lanes."""
+        """The most tiles that are computed of a row of sums; 1 where none is wider than the
+        lanes."""
         return max(plan.columns for plan in self.plans)
 
     @property
@@ -257,6 +330,8 @@ class Program:
     @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
+        if self.serial_head:
+            return self.serial_head.score_bits
         head = self.network.head
         largest = 128 * head.channels * head.height * head.width + max(
             abs(int(bias)) for bias in head.bias
@@ -265,21 +340,44 @@ class Program:
 
     @property
     def image_bytes(self) -> int:
+        """Bytes that are sent for an image: its pixels, or its stem's stream."""
+        if self.network.stem:
+            return prod(self.network.stem.out_shape) * VALUE_BITS // 8
         colours, height, width = self.network.image
         return colours * height * width
+
+    @property
+    def input_bits(self) -> int:
+        """Width of what the engine's input takes at a time: a pixel, or a value of a stem."""
+        return VALUE_BITS if self.network.stem else PIXEL_BITS
+
+    @property
+    def keeps_input(self) -> bool:
+        """Whether a layer adds the stem's stream."""
+        return INPUT in self.network.kept_streams
+
+    @property
+    def input_stream_words(self) -> int:
+        """Words of the stem's stream of one image, where a layer adds it; else 0."""
+        if not self.keeps_input:
+            return 0
+        channels, height, width = self.network.stem.out_shape
+        return channels * tiles(height, width, self.parameters.pixels)
 
     @property
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle a level for every finished word. It runs while the image
-        before is computed.
+        A pixel (or a value of a stem's stream) a cycle, and a cycle for every finished word of a
+        plane. It runs while the image before is computed.
         """
-        first = self.plans[0]
-        words = tiles(first.height, first.width, self.parameters.pixels)
-        return self.image_bytes + self.colours * words * self.levels
+        planes, height, width = self.network.planes_shape
+        numbers = 8 * self.image_bytes // self.input_bits
+        return numbers + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:
         """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        if self.serial_head:
+            return self.serial_head.cycles
         return self.classes + 1

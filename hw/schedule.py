@@ -61,10 +61,11 @@ class LayerCycles:
 class Timing:
     """Latencies of one engine, and the cycle counts that follow from them.
 
-    ``array`` are the array's own latencies. ``step_channels`` channels are loaded together, each
-    with ``reads`` reads, and a step takes ``entries`` cycles at least, the walk of a table;
-    ``steps`` of them make a group. ``codebook`` codewords are loaded when a layer starts.
-    ``stream`` and ``queue`` are the latencies of the stream unit and of the plane queue.
+    ``array`` are the array's own latencies. ``step_channels`` channels (of a 1x1 convolution,
+    bundles of them) are loaded together, each with ``reads`` reads, and a step takes ``entries``
+    cycles at least, the walk of a table; ``steps`` of them make a group. ``codebook`` codewords
+    are loaded when a layer starts. ``stream`` and ``queue`` are the latencies of the stream unit
+    and of the plane queue.
     """
 
     array: ArrayTiming
@@ -77,7 +78,7 @@ class Timing:
     queue: int = 0
 
     def reading(self, reads: int) -> "Timing":
-        """The same engine in a layer with so many reads a channel."""
+        """The same engine in a layer with so many reads a channel or bundle."""
         return replace(self, reads=reads)
 
     @property
@@ -160,7 +161,14 @@ class Timing:
         return self.drain + (max(planes, 1) - 1) * c_out
 
     def layer(
-        self, name: str, passes: int, c_out: int, macs: int, groups: int = 1, planes: int = 1
+        self,
+        name: str,
+        passes: int,
+        c_out: int,
+        macs: int,
+        groups: int = 1,
+        planes: int = 1,
+        kind: str = "conv3x3",
     ) -> LayerCycles:
         """Cycles of a convolution of so many passes."""
         useful = passes * c_out
@@ -168,4 +176,4 @@ class Timing:
         fill = SETUP + self.prepare
         drain = self.layer_drain(c_out, planes)
         total = useful + stall + fill + drain
-        return LayerCycles(name, "conv3x3", total, useful, fill, drain, stall, macs)
+        return LayerCycles(name, kind, total, useful, fill, drain, stall, macs)

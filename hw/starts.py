@@ -14,12 +14,23 @@ channel (`hw.array.interface.sum_offset`). A sum that starts at
 
 is therefore negative exactly where the threshold is not reached: accumulator, border correction
 and comparison are one addition. Starts are kept modulo 2^bits; the complete sums fit.
+
+Where taps outside are +1 or -1, nothing is masked: N is 0, V is 9 c_in, and all places are alike.
+So they are for a 1x1 convolution, whose N are the taps of a bundle that hold no channel
+(`hw.pointwise`).
+
+**Planes.** Of a layer with numbers of B bits (activations or weights), the sums of plane b count
+2^b: V, N and offset above are their sums so weighted. A sum would start at ``start >> (B - 1)``,
+double B - 1 times, each time with the next lower bit of ``start`` behind it. Both come from one
+word, ``start`` rotated to the right by B - 1 places: its high end is what starts, for what stands
+above it is doubled out of the sum; and its q-th bit from the top is what the q-th doubling takes,
+whatever B is.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -27,19 +38,31 @@ from amaranth.utils import bits_for
 from hw.array.interface import sum_offset
 from hw.geometry import Geometry
 from hw.params import ArrayParameters
+from hw.work import Work, work_of
 from model import bits
-from model.network import Conv
+from model.network import Conv, Pointwise
 
-__all__ = ["PLACES", "Starts", "odd_places", "start_bits", "start_values"]
+__all__ = [
+    "PLACES",
+    "Starts",
+    "doubling_bits",
+    "odd_places",
+    "rotated",
+    "start_bits",
+    "start_values",
+]
 
 SIDES = 3  # first, between, last
 PLACES = SIDES * SIDES
 FIRST, BETWEEN, LAST = range(SIDES)
 
 
-def start_bits(c_in: int) -> int:
-    """Bits of a sum that started so, its sign included: from -(9 c_in + 1) to 9 c_in."""
-    return bits_for(bits.TAPS * c_in) + 1
+def start_bits(c_in: int, taps: int = bits.TAPS, largest: int = 1) -> int:
+    """Bits of a sum that started so, its sign included: from -(9 c_in + 1) to 9 c_in.
+
+    Where numbers are not of one bit, times the largest of them; and with the kernel's taps.
+    """
+    return bits_for(taps * c_in * largest) + 1
 
 
 def _masked(side: int, size: int, stride: int) -> np.ndarray:
@@ -54,40 +77,79 @@ def _masked(side: int, size: int, stride: int) -> np.ndarray:
     return outside
 
 
-def start_values(conv: Conv, parameters: ArrayParameters) -> np.ndarray:
+def _outside(layer: Conv | Pointwise, row: int, column: int) -> int:
+    """Mask of the taps that lie outside the map and count nothing, for an output at this place."""
+    if isinstance(layer, Pointwise) or layer.padding != "zero":
+        return 0
+    rows = _masked(row, layer.height, layer.stride)
+    columns = _masked(column, layer.width, layer.stride)
+    taps = np.flatnonzero((rows[:, None] | columns).reshape(-1))
+    return int((1 << taps).sum())
+
+
+def start_values(layer: Conv | Pointwise, parameters: ArrayParameters) -> np.ndarray:
     """Starts of a layer's output channels by place, int64 [c_out, 9]; place 3 * row + column.
 
     In a map of one row (column) every pixel is in the first one.
     """
-    taps = conv.kernels[..., None].astype(np.int64) >> np.arange(bits.TAPS) & 1
-    zeros = (1 - taps).sum(axis=1)  # [c_out, 9]
-    groups = -(-conv.c_in // parameters.channels)
-    negated = np.zeros((conv.c_out, groups * parameters.channels), bool)  # heeded if antipodal
-    negated[:, : conv.c_in] = conv.indices >= len(conv.codebook) // 2
-    negated = negated.reshape(conv.c_out, groups, parameters.channels)
-    offset = sum_offset(parameters, negated).sum(axis=1)
-    thresholds = conv.thresholds.astype(np.int64) * (conv.stream is None)
+    work = work_of(layer, parameters)
+    planes, c_out, slots = work.kernels.shape
+    # What a plane of the weights counts, in each plane of the activations.
+    largest = (1 << layer.in_bits) - 1
+    counts = largest * (1 << np.arange(planes)[::-1, None])
+    negated = np.pad(work.negated(parameters), ((0, 0), (0, 0), (0, -slots % parameters.channels)))
+    negated = negated.reshape(planes, c_out, -1, parameters.channels)
+    offset = (counts * sum_offset(parameters, negated).sum(axis=2)).sum(axis=0)
+    thresholds = layer.thresholds.astype(np.int64) * (layer.stream is None)
     starts = []
-    for outside in _outside(conv):
-        valid = int(bits.TAPS - outside.sum()) * conv.c_in
+    for outside in _places(layer, work):
+        valid = _weight(layer, outside)
+        zeros = bits.popcount(~work.kernels & outside).sum(axis=2)
         limits = -(-(thresholds + valid) // 2)
-        starts.append(-(limits.clip(0, valid + 1) + zeros @ outside + offset))
+        starts.append(-(limits.clip(0, valid + 1) + (counts * zeros).sum(axis=0) + offset))
     return np.stack(starts, axis=1)
 
 
-def odd_places(conv: Conv) -> int:
+def odd_places(layer: Conv | Pointwise, parameters: ArrayParameters) -> int:
     """Mask of the places whose sums in a layer with a stream are odd."""
-    odd = (int(bits.TAPS - outside.sum()) * conv.c_in % 2 for outside in _outside(conv))
+    work = work_of(layer, parameters)
+    odd = (_weight(layer, outside) % 2 for outside in _places(layer, work))
     return sum(bit << place for place, bit in enumerate(odd))
 
 
-def _outside(conv: Conv) -> Iterator[np.ndarray]:
-    """For each place, bool [9]: which taps lie outside the map."""
+def _places(layer: Conv | Pointwise, work: Work) -> Iterator[np.ndarray]:
+    """For each place, int64 [slots]: masks of the taps that count nothing."""
     for row in range(SIDES):
         for column in range(SIDES):
-            rows = _masked(row, conv.height, conv.stride)
-            columns = _masked(column, conv.width, conv.stride)
-            yield (rows[:, None] | columns).reshape(-1)
+            yield work.outside | _outside(layer, row, column)
+
+
+def _weight(layer: Conv | Pointwise, outside: np.ndarray) -> int:
+    """What all taps that count something count together."""
+    taps = bits.TAPS * len(outside) - int(bits.popcount(outside).sum())
+    return taps * ((1 << layer.in_bits) - 1) * ((1 << layer.weight_bits) - 1)
+
+
+def rotated(start: int, width: int, planes: int) -> int:
+    """A start as the memory holds it for a layer of so many planes; see the module."""
+    low = start & ((1 << (planes - 1)) - 1)
+    return (start >> (planes - 1)) & ((1 << (width - planes + 1)) - 1) | low << (width - planes + 1)
+
+
+def doubling_bits(m: Module, word: data.View, plane: Value) -> Value:
+    """Words of nine places, where planes behind the first find the bit to double with lowest."""
+    width = word.shape().elem_shape
+    places = []
+    for place in range(PLACES):
+        start = word[place]
+        kept = Signal(width, name=f"place{place}")
+        m.d.comb += kept.eq(start)
+        with m.If(plane != 0):
+            # The q-th bit from the top, for plane q.
+            tops = Cat(start[0], *(start[width - q] for q in range(1, 1 << len(plane))))
+            m.d.comb += kept[0].eq(tops.bit_select(plane, 1))
+        places.append(kept)
+    return Cat(places)
 
 
 class Starts(wiring.Component):

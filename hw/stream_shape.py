@@ -77,12 +77,14 @@ def stream_shape(network: Network) -> StreamShape | None:
     if not layers:
         return None
     streams = [layer.stream for layer in layers]
+    # Its stream may be added, whatever its width.
+    added = [network.stem.stream] if network.stem else []
     bent = [stream.prelu for stream in streams if stream.prelu is not None]
     return StreamShape(
         multiplier=_signed_bits(*(stream.multipliers for stream in streams)),
         offset=_signed_bits(*(stream.offsets for stream in streams)),
         scaled=_signed_bits(*(_scaled_range(layer) for layer in layers)),
-        value=max(stream.bits for stream in streams),
+        value=max(stream.bits for stream in (*streams, *added)),
         threshold=_signed_bits(*(layer.thresholds for layer in layers)),
         before=_signed_bits(*(prelu.before for prelu in bent)),
         after=_signed_bits(*(prelu.after for prelu in bent)),

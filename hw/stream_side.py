@@ -11,8 +11,9 @@ The array's sums are half of the convolution (`hw.starts`); the lowest bit comes
 the lane's place in the map, where a layer with a stream has an odd number of input channels.
 """
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.accumulator import Accumulator
@@ -36,6 +37,8 @@ class StreamSide(wiring.Component):
     start, descriptor : In, of the layer.
     tag : In, that of the accumulator; sums : In, [P] signed, the accumulator's, 2 cycles later.
     planes : Out, [most_planes] words of P bits, ``latency`` cycles after the sums.
+    half : In, that of the running image, and input_valid, input_word, input_address, input_half :
+        In, a word of the stem's stream, see `hw.stem_input`; only where a layer adds it.
     valid, values, channel, tile : Out, a word of a layer's stream, [P] signed, one cycle before
         its planes: an output channel's of a tile, as `hw.layout` counts them.
     """
@@ -61,8 +64,23 @@ class StreamSide(wiring.Component):
                 "values": members["values"],
                 "channel": Out(tag["channel"].shape),
                 "tile": Out(range(most_tiles + 1)),
+                **self._input_members(),
             }
         )
+
+    def _input_members(self) -> dict:
+        """Where the stem's stream comes in, if a layer adds it."""
+        program = self.program
+        if not program.keeps_input:
+            return {}
+        bits = program.network.stem.stream.bits
+        return {
+            "half": In(1),
+            "input_valid": In(1),
+            "input_word": In(bits * program.parameters.pixels),
+            "input_address": In(range(max(program.input_stream_words, 2))),
+            "input_half": In(1),
+        }
 
     @property
     def latency(self) -> int:
@@ -90,18 +108,23 @@ class StreamSide(wiring.Component):
             self.values.eq(unit.values),
         ]
         tag = delay(m, tag, 1, "tag_unit")
+        # A residual must be there in the unit's third cycle.
+        reading = delay(m, tag.valid & tag.last_group, 2 - StreamMemory.latency, "reading")
+        if program.keeps_input:
+            inputs = self._inputs(m, reading)
+            with m.If(d.adds_input):
+                m.d.comb += unit.residual.eq(inputs)
         if program.sizes.stream_words:
             m.submodules.memory = memory = StreamMemory(
                 len(unit.values.as_value()), program.sizes.stream_words
             )
-            # Its data must be there in the unit's third cycle.
-            reading = delay(m, tag.valid & tag.last_group, 2 - memory.latency, "reading")
+            with m.If(d.adds):
+                m.d.comb += unit.residual.eq(memory.data)
             m.d.comb += [
                 memory.start.eq(self.start),
                 memory.read_base.eq(d.residual),
                 memory.write_base.eq(d.kept),
                 memory.read.eq(reading),
-                unit.residual.eq(Mux(d.adds, memory.data, 0)),
                 memory.write.eq(self.valid & d.keeps),
                 memory.word.eq(unit.values),
             ]
@@ -115,6 +138,28 @@ class StreamSide(wiring.Component):
         with m.If(self.start):
             m.d.sync += self.tile.eq(0)
         return m
+
+    def _inputs(self, m: Module, reading) -> Value:
+        """The stem's stream of the running image, a word later than the strobe; values as wide as
+        those of the unit. The halves lie one above the other."""
+        words, pixels = self.program.input_stream_words, self.program.parameters.pixels
+        memory = Memory(shape=len(self.input_word), depth=max(2 * words, 2), init=[])
+        m.submodules.inputs = memory
+        read, write = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            write.en.eq(self.input_valid),
+            write.data.eq(self.input_word),
+            write.addr.eq(self.input_address + Mux(self.input_half, words, 0)),
+        ]
+        with m.If(reading):
+            m.d.sync += read.addr.eq(read.addr + 1)
+        with m.If(self.start):
+            m.d.sync += read.addr.eq(Mux(self.half, words, 0))
+        bits = self.program.network.stem.stream.bits
+        values = Signal.like(self._unit.residual)
+        for lane in range(pixels):
+            m.d.comb += values[lane].eq(read.data.word_select(lane, bits).as_signed())
+        return values
 
     def _low_bits(self, m: Module):
         """The lanes' lowest bits, with the accumulated sums."""

@@ -25,7 +25,7 @@ from hw.pipeline import delay
 from hw.stream_shape import StreamShape
 from model.fixed_point import SLOPE_SHIFT
 
-__all__ = ["StreamUnit"]
+__all__ = ["StreamUnit", "hold"]
 
 
 class StreamUnit(wiring.Component):
@@ -103,7 +103,7 @@ class StreamUnit(wiring.Component):
 
     def _saturated(self, m: Module, number: Value, name: str) -> Signal:
         """Registered, and held to the layer's width."""
-        held = [_hold(number, width) for width in self.shape.widths]
+        held = [hold(number, width) for width in self.shape.widths]
         value = Signal(signed(self.shape.value), name=f"{name}_held")
         m.d.sync += value.eq(_chosen(m, self.width, held, name))
         return value
@@ -113,7 +113,7 @@ class StreamUnit(wiring.Component):
         if planes == 1:
             return ~above[-1]
         # As two's complement, a level less its half; the half turns the highest bit over.
-        level = _hold(above >> step, planes).as_unsigned() ^ 1 << (planes - 1)
+        level = hold(above >> step, planes).as_unsigned() ^ 1 << (planes - 1)
         return Cat(level[planes - 1 - n] for n in range(planes))
 
 
@@ -144,7 +144,7 @@ def _chosen(m: Module, choice: Value, values: list[Value], name: str) -> Value:
     return chosen
 
 
-def _hold(number: Value, width: int) -> Value:
+def hold(number: Value, width: int) -> Value:
     """A signed number held to ``width`` bits."""
     if len(number) <= width:
         return Cat(number, number[-1].replicate(width - len(number))).as_signed()

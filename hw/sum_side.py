@@ -72,10 +72,11 @@ class SumSide(wiring.Component):
             indices = self.index_word
         else:
             indices = rom(m, "indices", parameters.index_bits, images.indices, self.index_address)
+        short_group = tag_at_array.short if program.planes > 1 else tag_at_array.last_group
         m.d.comb += [
             array.index.eq(indices),
             array.swap.eq(tag_at_array.swap),
-            array.null.eq(Mux(tag_at_array.last_group, d.null_lanes, 0)),
+            array.null.eq(Mux(short_group, d.null_lanes, 0)),
         ]
         if parameters.has_codebook:
             self._load_codebook(m, array)

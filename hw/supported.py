@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from model.errors import UserError
-from model.network import Network, Pointwise
+from model.network import Network
 
 __all__ = ["check_supported"]
 
@@ -15,17 +15,9 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.encoding != "thermometer":
-        yield "input", f"{network.encoding} inputs"
     for layer in network.convs:
         what = f"layer {layer.name}"
-        if isinstance(layer, Pointwise):
-            yield what, "1x1 convolutions"
+        if layer.in_bits > 1 and layer.weight_bits > 1:
+            yield what, "activations and weights that both have several bits"
         if layer.stream is not None and layer.pool != "none":
             yield what, "pools of streams"
-        if layer.padding != "zero":
-            yield what, "paddings other than by zero"
-        if layer.in_bits > 1:
-            yield what, "inputs of several bits"
-    if network.head.on != "planes" or network.head.flatten:
-        yield f"layer {network.head.name}", "heads on streams or flattened maps"

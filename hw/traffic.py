@@ -10,13 +10,14 @@ again. With an index port they are read from its buffer, and what comes in is `f
 (`hw.index_stream`) of them. Places of channels that the last group lacks are read with the others.
 
 **Activations.** To load a channel of a tile, one word of P bits comes from each of the three
-banks: the tile, the one above and the one below. A pass loads C channels, those that the last
+banks: the tile, the one above and the one below. A pass loads C slots, those that the last
 group lacks included, and the tiles beyond the map's ends are read and then masked:
 
     activation bits read = tiles * groups * C * reads * 3 * P
 
 with two reads where a word of outputs at stride 2 takes five tiles (see `hw.geometry`), three where
-rows are cut (see `hw.loader`), else one.
+rows are cut (see `hw.loader`), else one; and so many for each channel of a 1x1 convolution's slot
+(`hw.pointwise`). Both count once for each plane where numbers have several bits.
 
 Each output word holds P bits of one channel of the (pooled) output map:
 

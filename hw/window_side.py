@@ -22,8 +22,10 @@ from hw.layout import tiles
 from hw.line_buffer import LineBuffer
 from hw.loader import Loader
 from hw.pipeline import delay
+from hw.plane_encoder import PlaneEncoder
 from hw.program import Program
 from hw.schedule import LOAD_LATENCY
+from hw.stem_input import StemInput
 
 __all__ = ["WindowSide"]
 
@@ -33,23 +35,25 @@ class WindowSide(wiring.Component):
 
     Members
     -------
-    i : stream of bytes, images.
+    i : stream of pixels, or of values of a stem's stream.
     full, release, half : halves of the input memory, as the sequencer knows them.
     start, descriptor : In, of the layer; first_layer : In, it reads the input memory
         (the first layer does; in a graph, others may, too).
     load : Out, for the array.
     write_valid, write_bank, write_address, write_data : In, a word for the activation memory.
     plane_valid, plane_tile, plane_channel, plane_data : Out, a word of planes (observation).
+    stream_valid, stream_word, stream_address, stream_half : Out, a word of the stem's stream, see
+        `hw.stem_input`; only where a layer adds it.
     """
 
     def __init__(self, program: Program):
         self.program = program
         parameters, sizes = program.parameters, program.sizes
-        first = program.plans[0]
-        input_tiles = tiles(first.height, first.width, parameters.pixels)
+        planes, *input_size = program.network.planes_shape
+        input_tiles = tiles(*input_size, parameters.pixels)
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
+                "i": In(stream.Signature(program.input_bits)),
                 "full": Out(2),
                 "release": In(2),
                 "half": In(1),
@@ -63,8 +67,9 @@ class WindowSide(wiring.Component):
                 "write_data": In(parameters.pixels),
                 "plane_valid": Out(1),
                 "plane_tile": Out(range(input_tiles)),
-                "plane_channel": Out(range(first.c_in)),
+                "plane_channel": Out(range(planes)),
                 "plane_data": Out(parameters.pixels),
+                **self._stream_members(),
             }
         )
 
@@ -72,14 +77,7 @@ class WindowSide(wiring.Component):
         m = Module()
         program, d = self.program, self.descriptor
         parameters, sizes = program.parameters, program.sizes
-        _, height, width = program.network.image
-        m.submodules.encoder = encoder = Encoder(
-            program.network.input_thresholds.tolist(),
-            height=height,
-            width=width,
-            pixels=parameters.pixels,
-            half_words=sizes.input_words,
-        )
+        m.submodules.encoder = encoder = self._encoder()
         m.submodules.inputs = inputs = BankedMemory(parameters.pixels, 2 * sizes.input_words)
         m.submodules.activations = activations = BankedMemory(
             parameters.pixels, sizes.activation_words
@@ -93,8 +91,17 @@ class WindowSide(wiring.Component):
             strided=program.strided,
             columns=program.columns,
             reads=program.reads,
+            parts=program.parts,
+            taps=program.taps,
+            flatten=program.flatten,
         )
-        m.submodules.line_buffer = lines = LineBuffer(program.geometries, parameters.pixels)
+        m.submodules.line_buffer = lines = LineBuffer(
+            program.geometries,
+            parameters.pixels,
+            taps=program.taps,
+            flatten=program.flatten,
+            ones=program.ones,
+        )
 
         connect(m, flipped(self.i), encoder.i)
         # Constant in a layer, unless rows are cut.
@@ -117,6 +124,17 @@ class WindowSide(wiring.Component):
             loader.descriptor.eq(d),
             loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
         ]
+        if program.keeps_input:
+            m.d.comb += [
+                self.stream_valid.eq(encoder.stream_valid),
+                self.stream_word.eq(encoder.stream_word),
+                self.stream_address.eq(encoder.stream_address),
+                self.stream_half.eq(encoder.write_half),
+            ]
+        if program.taps:
+            self._bundle(m, loader, lines)
+        if program.ones:
+            m.d.comb += lines.ones.eq(d.ones)
         for bank in range(BANKS):
             # Bank by bank: the addresses of the two memories differ in width.
             m.d.comb += [
@@ -145,13 +163,69 @@ class WindowSide(wiring.Component):
         ]
         return m
 
+    def _bundle(self, m: Module, loader: Loader, lines: LineBuffer) -> None:
+        """What the line buffer is told of a 1x1 convolution's channels."""
+        m.d.comb += [
+            lines.pointwise.eq(self.descriptor.pointwise),
+            lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
+            lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
+        ]
+        if self.program.flatten:
+            m.d.comb += [
+                lines.flatten.eq(self.descriptor.flatten),
+                lines.pixel.eq(delay(m, loader.pixel, BankedMemory.latency, "pixel")),
+            ]
+
+    def _stream_members(self) -> dict:
+        """Of a word of the stem's stream."""
+        program = self.program
+        if not program.keeps_input:
+            return {}
+        bits = program.network.stem.stream.bits
+        return {
+            "stream_valid": Out(1),
+            "stream_word": Out(bits * program.parameters.pixels),
+            "stream_address": Out(range(max(program.input_stream_words, 2))),
+            "stream_half": Out(1),
+        }
+
+    def _encoder(self) -> Encoder | PlaneEncoder | StemInput:
+        network, sizes = self.program.network, self.program.sizes
+        if network.stem:
+            return StemInput(
+                network.stem,
+                self.program.images.stem,
+                pixels=self.program.parameters.pixels,
+                half_words=sizes.input_words,
+                kept=self.program.keeps_input,
+            )
+        channels, height, width = network.image
+        shape = {
+            "height": height,
+            "width": width,
+            "pixels": self.program.parameters.pixels,
+            "half_words": sizes.input_words,
+        }
+        if network.encoding == "binary":
+            return PlaneEncoder(channels=channels, bits=network.input_bits, **shape)
+        return Encoder(network.input_thresholds.tolist(), **shape)
+
     def _load_start(self, m: Module) -> Value:
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
         timing, d = self.program.timing, self.descriptor
+        if self.program.taps:
+            waits = {timing.reading(plan.reads).load_wait for plan in self.program.plans}
+            delayed = self.start
+            start = Mux(d.load_wait == 0, delayed, 0)
+            for wait in range(1, max(waits) + 1):
+                delayed = delay(m, delayed, 1, f"load_start{wait}")
+                if wait in waits:
+                    start = Mux(d.load_wait == wait, delayed, start)
+            return start
         wait = timing.load_wait
         start = delay(m, self.start, wait, "load_start")
-        for reads, layer in ((2, d.twice), (3, d.last_column.any())):
+        for reads, layer in ((2, d.twice), (3, d.thrice)):
             other = timing.reading(reads).load_wait
-            if reads in self.program.reads and other != wait:
+            if reads in self.program.parts and other != wait:
                 start = Mux(layer, delay(m, self.start, other, f"load_start{reads}"), start)
         return start

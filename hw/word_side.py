@@ -23,11 +23,13 @@ from hw.pipeline import delay
 from hw.plane_queue import PlaneQueue
 from hw.pool import Pool
 from hw.program import Program, threshold_bits
-from hw.starts import Starts
+from hw.starts import Starts, doubling_bits
 from hw.stream_side import StreamSide
 from hw.writeback import WriteBack
 
 __all__ = ["WordSide"]
+
+INPUTS = ("half", "input_valid", "input_word", "input_address", "input_half")
 
 
 class WordSide(wiring.Component):
@@ -46,6 +48,7 @@ class WordSide(wiring.Component):
         ``plane * c_out + channel``.
     bank, address, tile : Out, where it goes in the activation memory and which tile it is;
         row_end : Out, it is the last tile of a cut row.
+    half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream_side`.
     stream : Out, only in a network with streams: a word of `hw.stream_side`, ``valid``, ``values``,
         ``channel`` and ``tile``.
     """
@@ -57,9 +60,10 @@ class WordSide(wiring.Component):
         most_tiles = max(plan.out_tiles for plan in program.plans)
         most_words = max(plan.c_out * max(plan.out_bits, 1) for plan in program.plans)
         self._streams = StreamSide(program) if program.stream_shape else None
-        stream = {}
+        stream, inputs = {}, {}
         if self._streams:
             members = self._streams.signature.members
+            inputs = {name: members[name] for name in INPUTS if name in members}
             names = ("valid", "values", "channel", "tile")
             stream = {"stream": Out(wiring.Signature({name: members[name] for name in names}))}
         super().__init__(
@@ -77,6 +81,7 @@ class WordSide(wiring.Component):
                 "tile": Out(range(most_tiles + 1)),
                 "row_end": Out(1),
                 **stream,
+                **inputs,
             }
         )
 
@@ -89,6 +94,7 @@ class WordSide(wiring.Component):
             term_bits=len(self.sums[0]),
             sum_bits=sizes.sum_bits,
             depth=sizes.partial_sums,
+            planes=program.planes > 1,
         )
         m.submodules.starts = starts = Starts(
             tuple(geometry.outputs for geometry in program.geometries),
@@ -102,6 +108,8 @@ class WordSide(wiring.Component):
             pixels=pixels,
             slots=max(plan.slots for plan in program.plans),
             depth=sizes.pool_words,
+            channels=len(self.channel),
+            side_by_side=any(plan.pool_cut for plan in program.plans),
         )
         out_columns = max(plan.out_columns for plan in program.plans)
         m.submodules.write_back = write_back = WriteBack(
@@ -109,6 +117,11 @@ class WordSide(wiring.Component):
         )
 
         tag = self.tag
+        starts_word = self.thresholds[1:]
+        if program.planes > 1:
+            m.submodules.doubling = doubling = Module()
+            starts_word = doubling_bits(doubling, starts.word.shape()(starts_word), tag.plane)
+            m.d.comb += accumulator.double.eq(tag.double)
         m.d.comb += [
             accumulator.valid.eq(tag.valid),
             accumulator.channel.eq(tag.channel),
@@ -116,7 +129,7 @@ class WordSide(wiring.Component):
             accumulator.last.eq(tag.last_group),
             accumulator.terms.eq(self.sums),
             accumulator.starts.eq(starts.starts),
-            starts.word.eq(self.thresholds[1:]),
+            starts.word.eq(starts_word),
             starts.top.eq(tag.top),
             starts.bottom.eq(tag.bottom),
             starts.left.eq(tag.left),
@@ -133,13 +146,16 @@ class WordSide(wiring.Component):
             pool.channel.eq(tag.channel),
             pool.slot.eq(tag.slot),
             pool.fresh.eq(tag.fresh),
+            pool.last_channel.eq(tag.last_channel),
+            pool.row_end.eq(tag.row_end),
             pool.pool.eq(d.pool),
+            pool.cut.eq(d.pool_cut),
             pool.geometry.eq(d.geometry),
         ]
         tag = delay(m, tag, pool.latency, "tag_word")
         valid = tag.valid & tag.last_group & tag.emit
         if self._streams:
-            valid &= d.planes
+            valid &= d.puts_planes
         m.d.comb += [
             write_back.start.eq(self.start),
             write_back.base.eq(d.out_base),
@@ -167,7 +183,7 @@ class WordSide(wiring.Component):
         m.d.comb += [
             queue.valid.eq(valid),
             queue.channel.eq(tag.channel),
-            queue.last_plane.eq(d.last_plane),
+            queue.last_plane.eq(d.last_out_plane),
             queue.last_channel.eq(d.last_channel),
             self.word.eq(queue.word),
             self.valid.eq(queue.out_valid),
@@ -196,6 +212,9 @@ class WordSide(wiring.Component):
             self.stream.channel.eq(side.channel),
             self.stream.tile.eq(side.tile),
         ]
+        for name in INPUTS:
+            if name in self.signature.members:
+                m.d.comb += getattr(side, name).eq(getattr(self, name))
         bits, *others = side.planes
         if not all(plan.stream for plan in self.program.plans):
             bits = Mux(d.streams, bits, delay(m, accumulator.bits, side.latency, "plain_bits"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from model import bits
-from model.format import Network
+from model.format import Conv, Network
 
 __all__ = ["LayerShape", "bit_ops", "network_cost", "network_shapes", "stored_bits"]
 
@@ -48,13 +48,17 @@ def bit_ops(shapes: Iterable[LayerShape], tau: int) -> int:
 
 
 def network_shapes(network: Network) -> list[LayerShape]:
-    """Shapes of the convolutions of an exported network."""
-    return [LayerShape(c.c_in, *c.sums_shape) for c in network.convs]
+    """Shapes of the 3x3 convolutions of an exported network."""
+    return [LayerShape(c.c_in, *c.sums_shape) for c in _kernels(network)]
+
+
+def _kernels(network: Network) -> list[Conv]:
+    return [conv for conv in network.convs if isinstance(conv, Conv)]
 
 
 def network_cost(network: Network) -> tuple[int, int]:
-    """(stored bits, Bit-OPs an image) of the convolutions, each at its own tau."""
-    pairs = list(zip(network_shapes(network), network.convs, strict=True))
+    """(stored bits, Bit-OPs an image) of the 3x3 convolutions, each at its own tau."""
+    pairs = list(zip(network_shapes(network), _kernels(network), strict=True))
     return (
         sum(stored_bits([shape], conv.tau) for shape, conv in pairs),
         sum(bit_ops([shape], conv.tau) for shape, conv in pairs),

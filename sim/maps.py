@@ -6,6 +6,7 @@ all layers' activations, and then all layers' streams.
 
 from dataclasses import dataclass
 
+from hw.stream_shape import stream_shape
 from model.format import Network
 
 __all__ = ["MapShape", "map_shapes"]
@@ -48,4 +49,4 @@ def map_shapes(network: Network) -> list[MapShape]:
 
 def _word_bits(network: Network) -> int:
     """Bits of a lane in a word of any of the network's streams: those of the widest."""
-    return max(conv.stream.bits for conv in network.convs if conv.stream)
+    return stream_shape(network).value

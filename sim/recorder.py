@@ -18,7 +18,7 @@ __all__ = ["ImageTensors", "MapRecorder", "TensorRecorder"]
 class ImageTensors:
     """Every tensor the engine computed for one image.
 
-    ``planes`` bool [c, H, W] after the thermometer; ``activations`` one bool [planes, H, W] a
+    ``planes`` bool [c, H, W] of the input; ``activations`` one bool [planes, H, W] a
     convolution; ``scores`` int64 [classes]; ``label`` the class it answered; ``streams`` one int64
     [c_out, H, W] a convolution. None where a layer puts out no such map.
     """
@@ -93,7 +93,7 @@ class MapRecorder:
 
 
 class TensorRecorder:
-    """All maps of a network: the thermometer's planes, each convolution's activations and streams.
+    """All maps of a network: the input's planes, each convolution's activations and streams.
 
     Parameters
     ----------

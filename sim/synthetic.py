@@ -103,13 +103,6 @@ class Case:
         return f"{self.shape}, {len(self.images)} images {self.network.image}: {convs}"
 
 
-def _fits(conv: Conv, pixels: int) -> bool:
-    """Whether an engine with so many lanes takes the layer; see `hw.compiler`."""
-    if conv.width <= pixels:
-        return True
-    return conv.stride == 1 and (conv.pool == "none" or conv.width // 2 <= pixels > 1)
-
-
 def random_case(seed: int, *, work: int = 40_000) -> Case:
     """A random network with images and a legal engine shape.
 
@@ -156,8 +149,6 @@ def random_case(seed: int, *, work: int = 40_000) -> Case:
         pixels = image[2] - 1 + size(40)
         if rng.random() < 0.3:
             pixels = -(-image[2] // size(4))
-        if not all(_fits(conv, pixels) for conv in network.convs):
-            continue
         shape = {"array": array, "pixels": pixels, "channels": channels}
         if array == "shared" and rng.random() < 0.7:
             divisors = [fill for fill in range(1, channels + 1) if channels % fill == 0]

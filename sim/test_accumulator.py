@@ -64,7 +64,7 @@ def test_pooled_words(height, width, pixels, pooling, seed):
     lanes = (geometry.pooled if pooling else geometry).lanes
     expected = pack_map(out, pixels)
     dut = Pool((geometry,), {0} if pooling else set(), pixels=pixels, slots=slots,
-               depth=channels if pooling else 0)
+               depth=channels if pooling else 0, channels=2, side_by_side=False)
     words = {}
 
     async def drive(ctx):
@@ -91,3 +91,68 @@ def test_pooled_words(height, width, pixels, pooling, seed):
         rows = min(lanes // out.shape[2], out.shape[1] - tile * (lanes // out.shape[2]))
         mask = (1 << rows * out.shape[2]) - 1
         assert [words[tile, c] & mask for c in range(channels)] == row
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"), [(4, 18, 8), (5, 33, 8), (2, 35, 8), (4, 16, 7), (3, 7, 1)]
+)
+def test_words_pooled_side_by_side(height, width, pixels, seed):
+    """Into a map that is cut, too; a map that is not lies between two of it."""
+    rng = np.random.default_rng(seed)
+    channels = 3
+    planes = rng.random((channels, height, width)) < 0.3
+    geometry = Geometry(width, pixels)
+    columns, halves = geometry.row_tiles, geometry.pooled.row_tiles
+    even = planes[:, : height // 2 * 2, : width // 2 * 2]
+    out = even.reshape(channels, height // 2, 2, width // 2, 2).any(axis=(2, 4))
+    expected = pack_map(out, pixels)
+    dut = Pool((geometry, Geometry(1, pixels)), {0}, pixels=pixels, slots=2,
+               depth=channels * halves, channels=3, side_by_side=True)  # fmt: skip
+    tiles = [tile for tile in range(height // 2 * 2 * columns)
+             if tile % columns < geometry.pooled_tiles]  # fmt: skip
+    words = {}
+
+    async def drive(ctx):
+        packed = pack_map(planes, pixels)
+        for _ in range(2):
+            ctx.set(dut.valid, 1)
+            for tile in tiles:
+                row, column = divmod(tile, columns)
+                for channel, word in enumerate(packed[tile]):
+                    ctx.set(dut.bits, word)
+                    ctx.set(dut.channel, channel)
+                    ctx.set(dut.slot, column % 2)
+                    ctx.set(dut.fresh, row % 2 == 0 and column % 2 == 0)
+                    ctx.set(dut.last_channel, channel == channels - 1)
+                    ctx.set(dut.row_end, column == geometry.pooled_tiles - 1)
+                    for flag in (dut.pool, dut.cut):
+                        ctx.set(flag, 1)
+                    await ctx.tick()
+            # Of other channels than the memory has room for.
+            for flag in (dut.pool, dut.cut, dut.row_end, dut.fresh):
+                ctx.set(flag, 0)
+            ctx.set(dut.geometry, 1)
+            ctx.set(dut.slot, 1)
+            for channel in range(8):
+                ctx.set(dut.channel, channel)
+                ctx.set(dut.last_channel, channel == 7)
+                await ctx.tick()
+            ctx.set(dut.geometry, 0)
+
+    async def collect(ctx):
+        await ctx.tick().repeat(Pool.latency)
+        for turn in range(2):
+            for tile in tiles:
+                row, column = divmod(tile, columns)
+                for channel in range(channels):
+                    # The last tile of a word leaves it complete.
+                    words[turn, row // 2 * halves + column // 2, channel] = ctx.get(dut.word)
+                    await ctx.tick()
+            await ctx.tick().repeat(8)
+
+    simulate(dut, drive, collect)
+    for turn in range(2):
+        for tile, row in enumerate(expected):
+            left = tile % halves * geometry.columns
+            mask = (1 << min(geometry.columns, width // 2 - left)) - 1
+            assert [words[turn, tile, c] & mask for c in range(channels)] == row

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network, hiding_fill
+from hw.params import ArrayParameters
 from model import bits
 from model.errors import UserError
 from sim.synthetic import random_images, random_network
@@ -14,17 +15,9 @@ from sim.verify import verify
 NETWORK = {"image": (1, 6, 6), "levels": 3, "channels": (5, 7), "pools": ("max2", "none")}
 
 
-def test_refuses_a_stride_on_a_cut_map(seed):
-    network = random_network(seed, image=(1, 4, 9), strides=(1, 2), pools=("none", "none"))
-    with pytest.raises(UserError, match="conv2: its map is 9 pixels wide .* stride of 2.* 9 or"):
-        compile_network(network, pixels=8)
-    assert compile_network(network, pixels=9)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"pixels": 2}, ("conv1", "6 pixels wide", "pooling", "--pixels 3")),
         ({"pixels": 0}, ("pixels", "1 to", "not 0")),
         ({"channels": 0}, ("channels", "1 to", "not 0")),
         ({"channels": 8, "fill": 3}, ("fill", "divide", "8 channels")),
@@ -100,10 +93,11 @@ def test_index_words_hold_every_index_once(seed):
 
 def test_fill_hides_behind_the_output_channels(seed):
     network = random_network(seed, channels=(64, 64), pools=("none", "none"))
-    fill = hiding_fill(network, 16, 16)
+    array = ArrayParameters("direct", 16, 16, 5, antipodal=True)  # of 16 entries
+    fill = hiding_fill(network, array)
     assert 16 // fill * 16 <= 64 < 16 // (fill // 2) * 16
     few = random_network(seed, channels=(4, 4), pools=("none", "none"))
-    assert hiding_fill(few, 16, 16) == 16
+    assert hiding_fill(few, array) == 16
 
 
 def test_plain_kernels_are_their_own_indices(seed):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw.geometry import Geometry
+from hw.geometry import BESIDE, Geometry
 from hw.layout import pack_map, row_tiles, rows_per_tile, tile_columns, tiles, unpack_map
 
 SHAPES = [(1, 1), (2, 32), (3, 32), (5, 32), (7, 28), (8, 32), (10, 32), (28, 28), (28, 64)]
@@ -70,7 +70,30 @@ def test_a_part_at_stride_two_holds_every_second_row_and_column(width, pixels):
                 assert 0 <= place[1] < lanes
 
 
-POOLED = [*(shape for shape in SHAPES if shape[0] > 1), (9, 8), (16, 8), (17, 8), (9, 7), (3, 2)]
+@pytest.mark.parametrize(
+    ("width", "pixels"),
+    [(9, 8), (16, 8), (17, 8), (18, 8), (35, 8), (13, 7), (14, 7), (15, 7), (6, 3), (2, 1), (5, 1)],
+)
+def test_a_tile_of_outputs_takes_three_tiles_of_a_cut_row(width, pixels):
+    """Taps to the middle and to the right of every output, against the columns of the map."""
+    geometry = Geometry(width, pixels, 2)
+    outputs = geometry.outputs
+    assert outputs.rows == 1
+    for tile in range(outputs.row_tiles):
+        middle = geometry.first_middle + 2 * tile
+        for column in (0, 1):
+            places = geometry.cut_taps(column)
+            assert len(places) == outputs.columns
+            for lane, (part, place) in enumerate(places):
+                wanted = 2 * (tile * outputs.columns + lane) + column
+                assert (middle + BESIDE[part]) * geometry.columns + place == wanted
+                assert 0 <= place < geometry.columns
+        # The tap to the left of the first lane: the last column of the tile to the left.
+        assert outputs.row_tiles == 1 or geometry.columns * middle == 2 * tile * outputs.columns
+
+
+POOLED = [*(shape for shape in SHAPES if shape[0] > 1), (9, 8), (16, 8), (17, 8), (9, 7), (3, 2),
+          (18, 8), (19, 8), (33, 8), (35, 8), (2, 1), (3, 1), (4, 1), (15, 7), (16, 7)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("width", "pixels"), POOLED)
@@ -82,15 +105,21 @@ def test_pooled_tiles_make_the_pooled_map(width, pixels, height, seed):
     expected = even.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
 
     gathered = {}
+    slots, computed = geometry.pooled_slots, geometry.pooled_tiles
     for tile, word in enumerate(pack_map(plane, pixels)):
+        row, column = divmod(tile, geometry.row_tiles)
+        if column >= computed:
+            continue
+        place, slot = divmod(row * computed + column, slots)
+        if geometry.pooled.row_tiles > 1:
+            place, slot = row // 2 * geometry.pooled.row_tiles + column // 2, column % 2
         lanes = [
             any(word[0] >> source & 1 for source in sources)
             for sources in geometry.pooled_sources()
         ]
         value = sum(bit << lane for lane, bit in enumerate(lanes))
-        value &= geometry.pooled_mask(tile % geometry.pooled_slots)
-        place = tile // geometry.pooled_slots
-        shift = geometry.pooled_offset(tile % geometry.pooled_slots)
+        value &= geometry.pooled_mask(slot)
+        shift = geometry.pooled_offset(slot)
         gathered[place] = gathered.get(place, 0) | value << shift
     words = [gathered[place] for place in range(tiles(*expected.shape, pixels))]
     assert np.array_equal(unpack_map(words, *expected.shape, pixels), expected)

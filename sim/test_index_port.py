@@ -166,6 +166,26 @@ def test_plain_kernels(seed):
     assert verify(program, random_images(seed, network, 2)).problem is None
 
 
+READS = {
+    "two reads a channel": {"image": (1, 12, 8), "strides": (2, 1), "pixels": 9},
+    "three": {"image": (1, 4, 9)},
+    "three at stride 2": {"image": (1, 7, 9), "strides": (2, 1)},
+    "three, pooled": {"image": (1, 4, 19), "pools": ("max2", "none")},
+}
+
+
+@pytest.mark.parametrize("array", ["direct", "shared"])
+@pytest.mark.parametrize("options", READS.values(), ids=READS)
+def test_layers_that_begin_later(seed, array, options):
+    """Several reads a channel: the first index word is wanted later, and so waited for less."""
+    options = {"pools": ("none", "none"), "channels": (4, 5), "levels": 5, "tau": 3} | options
+    pixels = options.pop("pixels", 8)
+    network = random_network(seed, **options)
+    for bits, words in ((4, 8), (16, 64)):
+        program = ported(network, bits, words, array=array, pixels=pixels, channels=3)
+        assert verify(program, random_images(seed, network, 2)).problem is None
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_random_networks(seed, number):
     """Ugly sizes: maps of one pixel, single channels, groups that are not full."""

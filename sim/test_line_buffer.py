@@ -149,6 +149,53 @@ def test_windows_of_a_cut_map(height, width, pixels, seed):
     simulate(dut, testbench)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "pixels"),
+    [(4, 9, 8), (3, 16, 8), (5, 17, 8), (2, 18, 8), (3, 35, 8), (1, 13, 7), (3, 14, 7), (2, 15, 7),
+     (3, 6, 3), (2, 2, 1), (3, 5, 1)],
+)  # fmt: skip
+def test_windows_of_a_cut_map_at_stride_two(height, width, pixels, seed):
+    """Outputs of two tiles and a column, or of all of a row's tiles, in three reads."""
+    rng = np.random.default_rng(seed)
+    plane = rng.random((height, width)) < 0.5
+    padded = np.zeros((height + 3, width + 3), bool)
+    padded[1 : height + 1, 1 : width + 1] = plane
+    geometry = Geometry(width, pixels, 2)
+    outputs, cuts = geometry.outputs, geometry.row_tiles
+    # With others beside it, whose windows are made in other ways.
+    dut = LineBuffer((Geometry(1, pixels, 2), Geometry(width, pixels), geometry), pixels)
+    words = [row[0] for row in pack_map(plane[None], pixels)]
+
+    def word(row: int, tile: int) -> int:
+        inside = 0 <= row < height and 0 <= tile < cuts
+        return words[row * cuts + tile] if inside else int(rng.integers(1 << pixels))
+
+    async def testbench(ctx):
+        ctx.set(dut.geometry, 2)
+        for row, tile in np.ndindex(-(-height // 2), outputs.row_tiles):
+            middle = geometry.first_middle + 2 * tile
+            over = 2 * row + 1 == height
+            last = outputs.last_column if tile == outputs.row_tiles - 1 and width % 2 else 0
+            ctx.set(dut.first_rows, outputs.row_lanes(0) if row == 0 else 0)
+            ctx.set(dut.last_rows, outputs.row_lanes(0) if over else 0)
+            ctx.set(dut.first_columns, outputs.first_column if tile == 0 else 0)
+            ctx.set(dut.last_columns, last)
+            ctx.set(dut.phase, 2 * row % BANKS)
+            for part, beside in enumerate((-1, 1, 0)):
+                for near in (2 * row - 1, 2 * row, 2 * row + 1):
+                    ctx.set(dut.words[near % BANKS], word(near, middle + beside))
+                ctx.set(dut.part, part)
+                await ctx.tick().repeat(LineBuffer.latency)
+            windows = ctx.get(dut.windows)
+            left = tile * outputs.columns
+            for column in range(left, min(left + outputs.columns, outputs.width)):
+                window = padded[2 * row : 2 * row + 3, 2 * column : 2 * column + 3].reshape(-1)
+                expected = sum(1 << tap for tap in np.flatnonzero(window).tolist())
+                assert windows >> 9 * (column - left) & 511 == expected, (row, column)
+
+    simulate(dut, testbench)
+
+
 def test_banks_read_three_words_and_write_one(seed):
     rng = np.random.default_rng(seed)
     dut = BankedMemory(8, 5)

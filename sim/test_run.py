@@ -106,7 +106,6 @@ BAD = [
     (["--bits", "0.56"], "--bits belongs to --stack"),
     (["--images", "999999"], "digits has 364 test images"),
     (["--images", "2", "--first", "363"], "digits has 364 test images"),
-    (["--pixels", "3"], "layer conv2: its map is 8 pixels wide"),
     (["--channels", "4", "--fill", "3"], "fill must divide the 4 channels"),
     (["--array", "direct", "--fill", "2"], "fill belongs to the shared array"),
     (["--dataset", "cats"], "data set 'cats' is not known"),

@@ -113,6 +113,7 @@ class Watcher:
         self._quiet = 0
         self._bytes_left = images * image_bytes
         self._tensors = TensorRecorder(network, pixels)
+        self._scores: list[int] = []  # of a result whose scores come one by one
         self._cycles = CycleRecorder(len(network.layers))
         self.recording.cycles = self._cycles.images
         self.recording.starts = self._cycles.starts
@@ -207,7 +208,13 @@ class Watcher:
         if self.done:
             raise CheckError(f"a result came out after the last of {number} images")
         payload = self.engine.o.payload.shape().from_bits(word)
-        scores = [payload.scores[place] for place in range(len(payload.scores))]
+        if "scores" in payload.shape().members:
+            scores = [payload.scores[place] for place in range(len(payload.scores))]
+        else:
+            self._scores.append(payload.score)
+            if not payload.last:
+                return
+            scores, self._scores = self._scores, []
         tensors = self._tensors.result(payload.label, scores)
         self.recording.images.append(tensors)
         self.recording.results.append(self.recording.total)

@@ -11,7 +11,7 @@ from hw.flow.resources import Resources
 from hw.program import Program
 from model import bits
 from model.errors import CheckError, UserError
-from model.format import Network
+from model.format import Conv, Network
 
 __all__ = ["MARGINS", "WORTHWHILE", "Choice", "choose", "lane_counts", "margins"]
 
@@ -69,6 +69,11 @@ def lane_counts(network: Network) -> list[int]:
     return sorted(counts) or [widest]
 
 
+def _plain(network: Network) -> bool:
+    """Whether a 3x3 convolution has plain kernels, which a shared array cannot hold."""
+    return any(isinstance(conv, Conv) and conv.tau == bits.TAPS for conv in network.convs)
+
+
 def choose(
     network: Network,
     board: Board,
@@ -84,8 +89,7 @@ def choose(
     CheckError where it is certain beforehand that the design cannot fit.
     """
     if array is None:
-        plain = max(conv.tau for conv in network.convs) == bits.TAPS
-        array = "direct" if plain else "shared"
+        array = "direct" if _plain(network) else "shared"
     if pixels is not None and channels is not None:
         _refuse_certain_misfit(board, array, pixels, channels)
         program = compile_network(

@@ -27,6 +27,7 @@ def _memories(program: Program) -> dict[str, tuple[int, ...]]:
         "codebooks": images.codebooks,
         "stream_words": images.streams,
         "weights": images.head,
+        "stem_words": images.stem,
         "offsets": tuple(offset & mask for offset in images.head_offsets),
     }
 

@@ -52,8 +52,9 @@ extern "C" {
 // Shapes and buffers, filled in by Python; mirrored by a ctypes.Structure.
 struct Job {
     // what to simulate
-    const uint8_t* bytes;    // all images
-    uint64_t byte_count;
+    const uint8_t* input;    // all images: pixels, or little-endian values of two bytes
+    uint64_t input_count;
+    uint64_t input_bytes;    // of a pixel or value
     uint64_t image_count;
     uint64_t patience;       // cycles without a sign of life that count as a hang
     uint32_t tensors;        // maps, as sim/maps.py numbers them
@@ -67,7 +68,7 @@ struct Job {
     // ring of `ring` images
     uint64_t ring;
     uint32_t* records;  // [ring][record_words]
-    int32_t* scores;    // [ring][classes]
+    int64_t* scores;    // [ring][classes]
     uint32_t* labels;   // [ring]
     uint32_t* cycles;   // [ring][layers][PHASES]
     uint64_t* starts;   // [ring], cycle in which computing began
@@ -104,6 +105,8 @@ struct Job {
     uint32_t index_words;
     uint32_t index_pause;  // probability in 2^-32
     uint32_t index_wait;
+    uint32_t score_count;  // scores that come at a time
+    uint32_t scored;       // that have come of the next result
     struct Look* look;  // null, but for the simulator with waveforms
 };
 
@@ -111,12 +114,15 @@ struct Job {
 #include "waves.h"
 #endif
 
+// Two of 32 bits for each class; the format has no more than 1,024.
+constexpr int MOST_SCORE_WORDS = 2048;
+
 struct Simulation {
     VerilatedContext context;
     // The option must be known before the circuit's initial blocks run.
     explicit Simulation(const char* option) { context.commandArgs(1, &option); }
     Vtop top{&context};
-    uint32_t scores[256] = {};
+    uint32_t scores[MOST_SCORE_WORDS] = {};
     uint32_t held_label = 0;
     bool waiting = false;
 #ifdef WAVES
@@ -201,8 +207,10 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
     uint32_t word[MOST_WORDS];
     int status = RUNNING;
     for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
-        top.i_valid = job.fed < job.byte_count && !job.feed_wait;
-        top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
+        top.i_valid = job.fed < job.input_count && !job.feed_wait;
+        uint32_t number = 0;
+        if (top.i_valid) std::memcpy(&number, job.input + job.fed * job.input_bytes, job.input_bytes);
+        top.i_payload = number;
         top.o_ready = !job.accept_wait && !job.block;
         top.index_valid = job.index_fed < index_total && !job.index_wait;
         if (top.index_valid) {
@@ -243,19 +251,25 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
         }
         if (simulation->waiting && !top.o_valid) status = WITHDRAWN;
         if (top.o_valid && status == RUNNING) {
-            uint32_t scores[256];
-            copy_words(top.o_scores, scores, job.classes);
+            uint32_t scores[MOST_SCORE_WORDS];
+            copy_words(top.o_scores, scores, 2 * job.score_count);
             if (simulation->waiting &&
-                (std::memcmp(scores, simulation->scores, 4 * job.classes) != 0 ||
+                (std::memcmp(scores, simulation->scores, 8 * job.score_count) != 0 ||
                  top.o_label != simulation->held_label)) {
                 status = WITHDRAWN;
             }
-            std::memcpy(simulation->scores, scores, 4 * job.classes);
+            std::memcpy(simulation->scores, scores, 8 * job.score_count);
             simulation->held_label = top.o_label;
             simulation->waiting = !top.o_ready;
             if (top.o_ready) {
                 const uint64_t place = job.taken % job.ring;
-                std::memcpy(job.scores + place * job.classes, scores, 4 * job.classes);
+                std::memcpy(job.scores + place * job.classes + job.scored, scores,
+                            8 * job.score_count);
+                job.scored += job.score_count;
+            }
+            if (top.o_ready && top.o_last) {
+                const uint64_t place = job.taken % job.ring;
+                job.scored = 0;
                 job.labels[place] = top.o_label;
                 job.results[place] = job.cycle;
                 ++job.taken;
@@ -281,7 +295,7 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
             job.accept_wait = job.block;
             job.block = 0;
         }
-        const bool waits = job.fed < job.byte_count && top.i_ready && !top.i_valid;
+        const bool waits = job.fed < job.input_count && top.i_ready && !top.i_valid;
         if (alive) {
             job.quiet = 0;
         } else if (!top.o_valid && !waits && ++job.quiet > job.patience) {

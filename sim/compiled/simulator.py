@@ -13,6 +13,7 @@ from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
+from model.host import engine_input
 from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
 from sim.maps import MapShape, map_shapes
@@ -35,8 +36,9 @@ class _Job(ctypes.Structure):
     """Mirror of struct Job in harness.cpp, field by field."""
 
     _fields_ = [
-        ("bytes", ctypes.c_void_p),
-        ("byte_count", ctypes.c_uint64),
+        ("input", ctypes.c_void_p),
+        ("input_count", ctypes.c_uint64),
+        ("input_bytes", ctypes.c_uint64),
         ("image_count", ctypes.c_uint64),
         ("patience", ctypes.c_uint64),
         ("tensors", ctypes.c_uint32),
@@ -66,6 +68,7 @@ class _Job(ctypes.Structure):
         ("index", ctypes.c_void_p),
         *((name, ctypes.c_uint64) for name in ("index_count", "index_fed", "index_state")),
         *((name, ctypes.c_uint32) for name in ("index_words", "index_pause", "index_wait")),
+        *((name, ctypes.c_uint32) for name in ("score_count", "scored")),
         ("look", ctypes.c_void_p),
     ]
 
@@ -136,7 +139,7 @@ class CompiledHarness:
         self.recording = Recording()
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
-        self._bytes = np.ascontiguousarray(images).tobytes()
+        self._sent = engine_input(network, images)
         self._maps: list[_Map] = []
         offset = 0
         for shape in map_shapes(network):
@@ -199,7 +202,7 @@ class CompiledHarness:
             "channels": np.array([m.channels for m in maps], np.uint32),
             "offsets": np.array([m.offset for m in maps], np.uint64),
             "records": np.zeros((RING, record), np.uint32),
-            "scores": np.zeros((RING, classes), np.int32),
+            "scores": np.zeros((RING, classes), np.int64),
             "labels": np.zeros(RING, np.uint32),
             "cycles": np.zeros((RING, layers, PHASES), np.uint32),
             "starts": np.zeros(RING, np.uint64),
@@ -212,7 +215,8 @@ class CompiledHarness:
     def _describe(self, stalls: Stalls, patience: int) -> _Job:
         buffers, feed = self._buffers, stalls.input
         job = _Job(
-            byte_count=len(self._bytes),
+            input_count=self._sent.size,
+            input_bytes=self._sent.itemsize,
             image_count=len(self.images),
             patience=patience,
             tensors=len(self._maps),
@@ -228,6 +232,7 @@ class CompiledHarness:
             block=stalls.block,
             timeline_size=TIMELINE,
             last_layer=len(self._names),
+            score_count=1 if self._program.serial_head else buffers["scores"].shape[1],
         )
         index, pauses = self._index, stalls.index
         if index is not None:
@@ -236,7 +241,7 @@ class CompiledHarness:
             job.index_pause = stalls.index_threshold
             job.index_wait = pauses.next()
             job.index_state = pauses.state
-        job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
+        job.input = self._sent.ctypes.data
         for name, buffer in buffers.items():
             setattr(job, name, buffer.ctypes.data)
         return job
@@ -253,7 +258,7 @@ class CompiledHarness:
             return
         records = buffers["records"][places]
         maps = [m.unpack(records) for m in self._maps]
-        scores = buffers["scores"][places].astype(np.int64)
+        scores = buffers["scores"][places]
         count = len(self._names) - 1
         for (planes, *outputs), *answer in zip(
             zip(*maps, strict=True), scores, buffers["labels"][places].tolist(), strict=True

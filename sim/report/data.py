@@ -8,6 +8,7 @@ import numpy as np
 from hw.program import Program
 from hw.traffic import input_bits_written
 from model.bits import TAPS
+from model.network import Conv
 from sim.outcome import Outcome
 from sim.report.answers import answers
 from sim.report.lanes import lanes_over_time
@@ -53,7 +54,7 @@ def build_report(
     return {
         **{key: value for key, value in asdict(setup).items() if key != "command"},
         "network": program.network.name,
-        "tau": sorted({conv.tau for conv in program.network.convs}),
+        "tau": _taus(program),
         "antipodal": parameters.antipodal,
         "stored_bits": program.network.stored_bits,
         "asked_images": outcome.asked,
@@ -102,3 +103,10 @@ def _speed(program: Program, outcome: Outcome, seconds: float) -> dict:
         "kernel_applications_per_second": round(outcome.images * applications / seconds),
         "images_per_second": round(outcome.images / seconds, 3),
     }
+
+
+def _taus(program: Program) -> list[int]:
+    """Bits of an index, of each 3x3 convolution; without any, of the engine's."""
+    convs = program.network.convs
+    taus = {conv.tau for conv in convs if isinstance(conv, Conv)}
+    return sorted(taus or {program.parameters.tau})

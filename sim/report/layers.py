@@ -36,13 +36,13 @@ def layer_entries(program: Program, outcome: Outcome) -> list[dict]:
             | {
                 "kernel_applications": applications,
                 "lane_use": share(applications, row.cycles * slots),
-                "c_in": plan.c_in,
+                "c_in": conv.c_in,
                 "c_out": plan.c_out,
                 "height": plan.height,
                 "width": plan.width,
                 "stride": conv.stride,
                 "pool": conv.pool,
-                "tau": conv.tau,
+                "tau": getattr(conv, "tau", None),
                 "index_bits_stored": conv.stored_bits,
             }
             | bits
