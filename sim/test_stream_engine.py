@@ -1,6 +1,7 @@
 """Whole networks with streams and shortcuts through the engine: every tensor, every cycle."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,14 @@ import pytest
 from hw.compiler import compile_network
 from hw.cycles import predict
 from model import golden
+from sim.comparison import Comparison
+from sim.random_blocks import random_graph
 from sim.random_graph import GraphBuilder
+from sim.recorder import ImageTensors
 from sim.stalls import Stalls
 from sim.synthetic import random_images
 from sim.verify import verify
+from sim.waves.mismatch import Finder, word_of
 
 BOTH = pytest.mark.parametrize("array", ["direct", "shared"])
 ENGINE = "python"
@@ -166,3 +171,42 @@ def test_several_planes_a_channel(seed, array, channels):
     program = run(network, images, array=array, pixels=5, channels=channels)
     wide = program.plans[2]
     assert wide.pass_cycles >= -(-8 * wide.c_out // wide.groups)
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_a_wrong_stream_is_named(seed, place):
+    """One offset is changed in the engine: the first difference is that of the integer model with
+    the same change, and the cycle in which its word was written is found."""
+    network = blocks(seed)
+    images = random_images(seed, network, 2)
+    conv = network.layers[place]
+    offsets = conv.stream.offsets.copy()
+    offsets[2] += 3 << conv.stream.shift
+    layers = list(network.layers)
+    layers[place] = replace(conv, stream=replace(conv.stream, offsets=offsets))
+    broken = replace(network, layers=tuple(layers))
+    trace, expected = golden.trace(broken, images), Comparison(network, images)
+    for n in range(2):
+        activations, streams = (
+            tuple(None if maps is None else maps[n] for maps in each)
+            for each in (trace.activations, trace.streams)
+        )
+        found = (trace.planes[n], activations, trace.scores[n], int(trace.classes[n]), streams)
+        expected.add(n, [ImageTensors(*found)])
+
+    program = compile_network(broken, array="direct", pixels=12, channels=4)
+    program = replace(program, network=network)
+    comparison = verify(program, images).comparison
+    first = comparison.first
+    assert (first.layer, first.tensor, first.channel) == (conv.name, "stream", 2)
+    assert first == expected.first and comparison.tensors == expected.tensors
+    assert str(first).startswith(f"image {first.image}, layer {conv.name}, stream: channel 2, row")
+    finder = Finder(word_of(first, 0, program), program)
+    verify(program, images, look=finder)
+    assert finder.found is not None
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_random_graphs(seed, number):
+    case = random_graph(1000 * seed + number)
+    run(case.network, random_images(seed, case.network, 2), **case.shape)
