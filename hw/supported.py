@@ -15,15 +15,9 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.stem is not None:
-        yield "input", "stems"
-    for place, layer in enumerate(network.convs):
+    for layer in network.convs:
         what = f"layer {layer.name}"
         if layer.in_bits > 1 and layer.weight_bits > 1:
             yield what, "activations and weights that both have several bits"
-        if layer.stream is not None:
-            yield what, "streams"
-        if network.source(place) != place - 1:
-            yield what, "inputs from any but the layer before"
-    if network.head.on != "planes":
-        yield f"layer {network.head.name}", "heads on streams"
+        if layer.stream is not None and layer.pool != "none":
+            yield what, "pools of streams"

@@ -66,6 +66,17 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),
+        *(_stream_memories(program) if program.stream_shape else ()),
+    ]
+
+
+def _stream_memories(program: Program) -> list[tuple[str, int, int]]:
+    pixels, shape = program.parameters.pixels, program.stream_shape
+    queued = max(plan.c_out for plan in program.plans) if program.most_planes > 1 else 0
+    return [
+        ("ram", shape.value * pixels, program.sizes.stream_words),
+        ("rom", shape.word.size, len(program.images.streams)),
+        ("ram", program.most_planes * pixels, queued),
     ]
 
 
