@@ -57,7 +57,7 @@ def test_pixels_of_eight_bits(seed, array, kind, options):
     graph.conv(4)
     network = graph.head()
     shape = {name: options[name] for name in ("pixels", "channels")}
-    run(network, random_images(seed, network, 3), array=array, **shape)
+    run(network, random_images(seed, network, 2), array=array, **shape)
 
 
 @BOTH
