@@ -243,11 +243,6 @@ def _plans(
                     conv.c_out, planes * groups, conv.out_bits
                 ),
                 macs=conv.macs,
-                out_bits=conv.out_bits,
-                from_input=network.source(number) == INPUT,
-                release=number == last_from_input,
-                stored=number in places.planes,
-                stream=_stream_plan(network, parameters, number, stream_base, places, shape),
                 pointwise=pointwise,
                 taps=work.taps,
                 last_taps=work.last_taps,
@@ -256,6 +251,11 @@ def _plans(
                 plane_words=conv.c_in if conv.in_bits > 1 else 0,
                 ones=conv.padding == "plus",
                 flatten=wiring.flat,
+                out_bits=conv.out_bits,
+                from_input=network.source(number) == INPUT,
+                release=number == last_from_input,
+                stored=number in places.planes,
+                stream=_stream_plan(network, number, stream_base, places, parameters, shape),
             )
         )
         if conv.stream is not None:
@@ -267,10 +267,10 @@ def _plans(
 
 def _stream_plan(
     network: Network,
-    parameters: ArrayParameters,
     number: int,
     base: int,
     places: Places,
+    parameters: ArrayParameters,
     shape: StreamShape | None,
 ) -> StreamPlan | None:
     layer = network.convs[number]

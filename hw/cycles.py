@@ -22,9 +22,9 @@ def predict(program: Program) -> list[LayerCycles]:
             plan.passes,
             plan.c_out,
             plan.macs,
-            plan.planes * plan.groups,
+            plan.tile_passes,
             plan.out_bits,
-            conv.kind,
+            kind=conv.kind,
         )
         for plan, conv in zip(program.plans, program.network.convs, strict=True)
     ]

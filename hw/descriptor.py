@@ -97,7 +97,7 @@ def _pixel_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
 
 def _plane_fields(plan: LayerPlan) -> dict[str, int]:
     return {
-        "last_plane": plan.planes - 1,
+        "end_plane": plan.planes - 1,
         "plane_words": plan.plane_words,
         "repeats": int(plan.repeats > 1),
     }

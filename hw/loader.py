@@ -158,10 +158,10 @@ class Loader(wiring.Component):
         first_place = d.first_place if 3 in self.parts else 0
         last_group = tile_end = group == d.last_group
         plane = first_channel = None
-        if "last_plane" in d.shape().members:
-            plane = Signal.like(d.last_plane)
+        if "end_plane" in d.shape().members:
+            plane = Signal.like(d.end_plane)
             first_channel = Signal.like(channel)  # of the plane
-            tile_end = last_group & (plane == d.last_plane)
+            tile_end = last_group & (plane == d.end_plane)
         pass_end = pass_cycle == d.pass_end
         m.d.comb += [
             self.read.eq(active & (step_cycle < step_reads) & (step < timing.steps)),

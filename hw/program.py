@@ -59,14 +59,14 @@ class LayerPlan:
     of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
     input words make a slot of a tile. ``out_bits`` planes a channel are put out.
 
-    In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
-    the last one to do so, and ``stored`` that another layer reads its planes.
-
     ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
     their planes. Groups are those of one plane, and ``planes`` are those of activations or
     weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
     ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
     the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
+
+    In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
+    the last one to do so, and ``stored`` that another layer reads its planes.
     """
 
     name: str
@@ -111,8 +111,12 @@ class LayerPlan:
     flatten: bool = False
 
     @property
+    def tile_passes(self) -> int:
+        return self.planes * self.groups
+
+    @property
     def passes(self) -> int:
-        return self.tiles * self.planes * self.groups
+        return self.tiles * self.tile_passes
 
     @property
     def parts(self) -> int:
@@ -170,8 +174,8 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
-    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``stream_words`` the
-    depth of the stream memory, ``index_words``,
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum,
+    ``stream_words`` the depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 

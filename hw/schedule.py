@@ -64,8 +64,8 @@ class Timing:
     ``array`` are the array's own latencies. ``step_channels`` channels (of a 1x1 convolution,
     bundles of them) are loaded together, each with ``reads`` reads, and a step takes ``entries``
     cycles at least, the walk of a table; ``steps`` of them make a group. ``codebook`` codewords
-    are loaded when a layer starts. ``stream`` and ``queue`` are the latencies of the stream unit
-    and of the plane queue.
+    are loaded when a layer starts.
+    ``stream`` and ``queue`` are the latencies of the stream unit and of the plane queue.
     """
 
     array: ArrayTiming

@@ -124,6 +124,10 @@ class WindowSide(wiring.Component):
             loader.descriptor.eq(d),
             loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
         ]
+        if program.taps:
+            self._bundle(m, loader, lines)
+        if program.ones:
+            m.d.comb += lines.ones.eq(d.ones)
         if program.keeps_input:
             m.d.comb += [
                 self.stream_valid.eq(encoder.stream_valid),
@@ -131,10 +135,6 @@ class WindowSide(wiring.Component):
                 self.stream_address.eq(encoder.stream_address),
                 self.stream_half.eq(encoder.write_half),
             ]
-        if program.taps:
-            self._bundle(m, loader, lines)
-        if program.ones:
-            m.d.comb += lines.ones.eq(d.ones)
         for bank in range(BANKS):
             # Bank by bank: the addresses of the two memories differ in width.
             m.d.comb += [

@@ -103,7 +103,7 @@ def around(cycle: int, word: Word | None, program: Program) -> Window:
         computing = program.parameters.pixels + program.levels
     else:
         plan = program.plans[(word.tensor - 1) % len(program.plans)]
-        passes = plan.planes * plan.groups * min(plan.word_tiles, plan.tiles)
+        passes = plan.tile_passes * min(plan.word_tiles, plan.tiles)
         computing = program.timing.write_stage + (passes - 1) * plan.pass_cycles
     return Window(max(cycle - min(computing + BEFORE, MOST_BEFORE), 0), cycle + AFTER)
 
