@@ -96,6 +96,8 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
     elif plan.pass_cycles > plan.c_out:
         kind = "filling" if plan.pass_cycles == loading else "latency"
         what = {"filling": "loading", "latency": "the pipeline"}[kind]
+        if plan.pass_cycles > timing.shortest_pass:
+            what = f"writing {plan.out_bits} planes a channel"
         if kind == "filling" and parameters.array == "shared":
             what = "filling tables"
         reason = f"{what} takes {plan.pass_cycles} cycles a pass, the index words {plan.c_out}"

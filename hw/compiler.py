@@ -6,29 +6,31 @@ names the layer, the limit and what would fit.
 Thresholds become the values that sums start from, one for each place in a map: see `hw.starts`.
 """
 
-from dataclasses import fields, replace
-from itertools import pairwise
+from dataclasses import astuple, fields, replace
 
 import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
 from hw.head_plan import HeadPlan, is_counted, plan_head
-from hw.layout import row_tiles, rows_per_tile, tiles
+from hw.layout import row_tiles, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
-from hw.program import LayerPlan, MemoryImages, Program, Sizes
+from hw.places import Places, bank_words, place_maps
+from hw.plane_queue import PlaneQueue
+from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan
 from hw.schedule import Timing
-from hw.starts import rotated, start_bits, start_values
+from hw.starts import odd_places, rotated, start_bits, start_values
+from hw.stem_input import level_words
+from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
 from hw.supported import check_supported
 from hw.work import work_of
 from model import bits
 from model.errors import UserError
 from model.format import Conv, Head, Network
-from model.network import Pointwise
+from model.network import INPUT, Pointwise
 
 __all__ = ["array_parameters", "compile_network", "hiding_fill"]
 
-BANKS = 3
 DEFAULT_TAU = 5  # of a shared array for nothing but 1x1 convolutions
 
 
@@ -55,26 +57,45 @@ def compile_network(
     check_supported(network)
     port = _index_port(index_port, index_buffer)
     parameters = array_parameters(network, array, pixels, channels, fill)
-    timing = _timing(parameters)
-    geometries = tuple(
-        Geometry(width, pixels, stride)
-        for width, stride in sorted({(conv.width, conv.stride) for conv in network.convs})
-    )
-    plans = _plans(network, parameters, timing, geometries)
-    needed = _needed(network, plans, parameters)
+    streams = stream_shape(network)
+    timing = _timing(network, parameters, streams)
+    geometries = tuple(sorted({_wiring(conv, pixels) for conv in network.convs}, key=astuple))
+    places = place_maps(network, pixels)
+    plans = _plans(network, parameters, timing, geometries, places, streams)
+    needed = _needed(network, plans, parameters, places)
     if port is not None:
         needed = replace(needed, index_words=0)
     if sizes is not None:
         _check_sizes(needed, sizes)
     sizes = sizes or needed
-    images = _images(network, parameters, sizes.sum_bits)
+    images = _images(network, parameters, sizes.sum_bits, streams)
     serial_head = None
     if not is_counted(network.head):
-        serial_head = plan_head(network, pixels, sum(p.passes * p.pass_cycles for p in plans[:-1]))
+        hidden = sum(plan.passes * plan.pass_cycles for plan in plans[:-1])
+        serial_head = plan_head(network, pixels, hidden, streams)
         images = _with_serial_head(images, network.head, serial_head)
     return Program(
-        network, parameters, timing, sizes, geometries, plans, images, port, serial_head=serial_head
+        network,
+        parameters,
+        timing,
+        sizes,
+        geometries,
+        plans,
+        images,
+        port,
+        stream_shape=streams,
+        serial_head=serial_head,
     )
+
+
+def _wiring(layer: Conv | Pointwise, pixels: int) -> Geometry:
+    flat = isinstance(layer, Pointwise) and layer.flatten
+    if flat and layer.width > pixels:
+        raise UserError(
+            f"layer {layer.name}: its map is {layer.width} pixels wide and the engine has {pixels} "
+            f"lanes, too few for flattening: use --pixels {layer.width} or more"
+        )
+    return Geometry(layer.width, pixels, layer.stride, flat)
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -143,14 +164,17 @@ def _applications(layer: Conv | Pointwise, parameters: ArrayParameters) -> int:
     return planes * work_of(layer, parameters).slots * layer.c_out * height * width
 
 
-def _timing(parameters: ArrayParameters) -> Timing:
+def _timing(network: Network, parameters: ArrayParameters, streams: StreamShape | None) -> Timing:
     step = parameters.fill or parameters.channels
+    queued = any(conv.out_bits > 1 for conv in network.convs)
     return Timing(
         array=array_timing(parameters),
         steps=parameters.steps or 1,
         step_channels=step,
         entries=parameters.entries if parameters.fill else 0,
         codebook=parameters.entries,
+        stream=streams.latency if streams else 0,
+        queue=PlaneQueue.latency if queued else 0,
     )
 
 
@@ -159,19 +183,26 @@ def _plans(
     parameters: ArrayParameters,
     timing: Timing,
     geometries: tuple[Geometry, ...],
+    places: Places,
+    shape: StreamShape | None,
 ) -> tuple[LayerPlan, ...]:
     pixels, channels = parameters.pixels, parameters.channels
-    places = _place_maps(network, pixels)
+    last_from_input = max(
+        n
+        for n, conv in enumerate(network.convs)
+        if network.source(n) == INPUT or (conv.stream and conv.stream.residual == INPUT)
+    )
     plans = []
-    index_base = threshold_base = 0
+    index_base = threshold_base = stream_base = 0
     for number, conv in enumerate(network.convs):
-        wiring = Geometry(conv.width, pixels, conv.stride)
+        wiring = _wiring(conv, pixels)
         outputs = wiring.outputs
         rows = outputs.rows
         pool = conv.pool == "max2"
         work = work_of(conv, parameters)
         groups = -(-work.slots // channels)
         pointwise = isinstance(conv, Pointwise)
+        planes = max(conv.in_bits, conv.weight_bits)
         _, height, _ = conv.sums_shape
         _, out_height, out_width = conv.out_shape
         # The second part of a word is not read where the map ends before it.
@@ -204,44 +235,63 @@ def _plans(
                 out_width=out_width,
                 out_tiles=tiles(out_height, out_width, pixels),
                 out_columns=row_tiles(out_width, pixels),
-                in_base=places[number - 1] if number else 0,
-                out_base=places[number],
+                in_base=places.planes.get(network.source(number), 0),
+                out_base=places.planes.get(number, 0),
                 index_base=index_base,
                 threshold_base=threshold_base,
-                pass_cycles=timing.reading(reads).pass_cycles(conv.c_out),
+                pass_cycles=timing.reading(reads).pass_cycles(
+                    conv.c_out, planes * groups, conv.out_bits
+                ),
                 macs=conv.macs,
                 pointwise=pointwise,
                 taps=work.taps,
                 last_taps=work.last_taps,
-                planes=max(conv.in_bits, conv.weight_bits),
+                planes=planes,
                 repeats=conv.in_bits,
                 plane_words=conv.c_in if conv.in_bits > 1 else 0,
                 ones=conv.padding == "plus",
+                flatten=wiring.flat,
+                out_bits=conv.out_bits,
+                from_input=network.source(number) == INPUT,
+                release=number == last_from_input,
+                stored=number in places.planes,
+                stream=_stream_plan(network, number, stream_base, places, parameters, shape),
             )
         )
+        if conv.stream is not None:
+            stream_base += conv.c_out
         index_base += plans[-1].index_words
         threshold_base += conv.c_out
     return tuple(plans)
 
 
-def _bank_words(channels: int, height: int, width: int, pixels: int) -> int:
-    """Words that a map takes in each bank: the tiles of row t of them lie in bank t % 3."""
-    rows = -(-height // rows_per_tile(width, pixels))
-    return -(-rows // BANKS) * row_tiles(width, pixels) * channels
+def _stream_plan(
+    network: Network,
+    number: int,
+    base: int,
+    places: Places,
+    parameters: ArrayParameters,
+    shape: StreamShape | None,
+) -> StreamPlan | None:
+    layer = network.convs[number]
+    stream = layer.stream
+    if stream is None:
+        return None
+    return StreamPlan(
+        shift=shape.shifts.index(stream.shift),
+        width=shape.widths.index(stream.bits),
+        cut=shape.cuts.index(cut_of(layer)) if layer.out_bits else 0,
+        base=base,
+        residual=places.streams.get(stream.residual),
+        adds_input=stream.residual == INPUT,
+        kept=places.streams.get(number),
+        odd=odd_places(layer, parameters),
+    )
 
 
-def _place_maps(network: Network, pixels: int) -> list[int]:
-    """Base of each layer's output: even ones from the bottom up, odd ones from the top down.
-
-    A layer reads one map while it writes the next, so only neighbours must not overlap. The
-    last layer's output goes to the head and takes no place.
-    """
-    words = [_bank_words(*conv.out_shape, pixels) for conv in network.convs[:-1]]
-    depth = max((a + b for a, b in pairwise([*words, 0])), default=0)
-    return [depth - n if place % 2 else 0 for place, n in enumerate(words)] + [0]
-
-
-def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> MemoryImages:
+def _images(
+    network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
+) -> MemoryImages:
     head = network.head
     size = head.height * head.width
     weight = head.weight.astype(np.int64)
@@ -259,6 +309,8 @@ def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> Mem
         codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
         head=tuple(words),
         head_offsets=tuple(int(offset) for offset in offsets),
+        streams=tuple(channel_words(network, shape)) if shape else (),
+        stem=level_words(network.stem) if network.stem else (),
     )
 
 
@@ -305,17 +357,12 @@ def _needed(
     network: Network,
     plans: tuple[LayerPlan, ...],
     parameters: ArrayParameters,
+    places: Places,
 ) -> Sizes:
     pixels = parameters.pixels
     return Sizes(
-        activation_words=max(
-            (
-                plan.out_base + _bank_words(*conv.out_shape, pixels)
-                for plan, conv in zip(plans[:-1], network.convs, strict=False)
-            ),
-            default=0,
-        ),
-        input_words=_bank_words(*network.planes_shape, pixels),
+        activation_words=places.plane_words,
+        input_words=bank_words(*network.planes_shape, pixels),
         index_words=sum(plan.index_words for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
@@ -323,6 +370,7 @@ def _needed(
         partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
         pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
         sum_bits=max(_sum_bits(conv) for conv in network.convs),
+        stream_words=places.stream_words,
     )
 
 

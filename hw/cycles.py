@@ -18,7 +18,13 @@ def predict(program: Program) -> list[LayerCycles]:
     """Cycles of each convolution for one image, and of the head behind the last one."""
     layers = [
         program.timing.reading(plan.reads).layer(
-            plan.name, plan.passes, plan.c_out, plan.macs, kind=conv.kind
+            plan.name,
+            plan.passes,
+            plan.c_out,
+            plan.macs,
+            plan.tile_passes,
+            plan.out_bits,
+            kind=conv.kind,
         )
         for plan, conv in zip(program.plans, program.network.convs, strict=True)
     ]

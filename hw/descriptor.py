@@ -60,6 +60,9 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
         **(_slot_fields(plan, program) if program.taps else {}),
         **(_plane_fields(plan) if program.planes > 1 else {}),
         **({"ones": int(plan.ones)} if program.ones else {}),
+        **(_pixel_fields(plan, program) if program.flatten else {}),
+        **({} if program.chain else _graph_fields(plan)),
+        **(_stream_fields(plan, program) if program.stream_shape else {}),
     }
 
 
@@ -83,12 +86,55 @@ def _slot_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     }
 
 
+def _pixel_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """Of a flattened map: the channels of a pixel and the pixels of a tile, less one."""
+    return {
+        "flatten": int(plan.flatten),
+        "last_inner": plan.c_in // plan.repeats - 1,
+        "last_pixel": program.geometries[plan.geometry].lanes - 1,
+    }
+
+
 def _plane_fields(plan: LayerPlan) -> dict[str, int]:
     return {
-        "last_plane": plan.planes - 1,
+        "end_plane": plan.planes - 1,
         "plane_words": plan.plane_words,
         "repeats": int(plan.repeats > 1),
     }
+
+
+def _graph_fields(plan: LayerPlan) -> dict[str, int]:
+    return {
+        "from_input": int(plan.from_input),
+        "release": int(plan.release),
+        "stored": int(plan.stored),
+    }
+
+
+def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
+    """For the streams; several planes a channel also change the end of a layer."""
+    streams = [other.stream for other in program.plans]
+    stream = plan.stream
+    fields = {
+        "streams": int(stream is not None),
+        "puts_planes": int(plan.out_bits > 0),
+        "stream": stream.base if stream else 0,
+        "shift": stream.shift if stream else 0,
+        "width": stream.width if stream else 0,
+        "cut": stream.cut if stream else 0,
+        "adds": int(plan.adds),
+        "keeps": int(plan.keeps),
+        "residual": (stream and stream.residual) or 0,
+        "kept": (stream and stream.kept) or 0,
+    }
+    if program.keeps_input:
+        fields["adds_input"] = int(stream is not None and stream.adds_input)
+    if any(other and other.odd for other in streams):
+        fields["odd"] = stream.odd if stream else 0
+    if program.most_planes > 1:
+        fields["last_out_plane"] = max(plan.out_bits, 1) - 1
+        fields["drain_end"] = program.timing.layer_drain(plan.c_out, plan.out_bits) - 1
+    return fields
 
 
 def descriptor_rows(program: Program) -> list[dict[str, int]]:

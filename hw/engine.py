@@ -44,7 +44,8 @@ class Engine(wiring.Component):
     Members
     -------
     i : stream of bytes, an image as colours, rows, columns (colour planes in turn); images may
-        follow each other without a gap, two of them fit in.
+        follow each other without a gap, two of them fit in. Where the host computes the stem, of
+        its 16-bit values instead, see `model.host`.
     o : stream of results, `hw.head.result_layout`: one an image, in order. With a serial head, of
         scores, `hw.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
@@ -57,7 +58,7 @@ class Engine(wiring.Component):
         port = program.index_port
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
+                "i": In(stream.Signature(program.input_bits)),
                 "o": Out(stream.Signature(_result(program))),
                 **({"index": In(stream.Signature(port.bits))} if port else {}),
                 "probe": Out(probe_signature(program)),
@@ -106,25 +107,46 @@ class Engine(wiring.Component):
             sequencer.head_ready.eq(head.ready),
             windows.release.eq(sequencer.release),
             windows.half.eq(sequencer.half),
-            windows.first_layer.eq(sequencer.layer == 0),
+            windows.first_layer.eq(
+                sequencer.layer == 0 if program.chain else sequencer.descriptor.from_input
+            ),
             sums.tag.eq(issuer.tag),
             index,
             words.tag.eq(delay(m, issuer.tag, timing.sum_stage - 1, "tag_sum")),
             words.sums.eq(sums.sums),
             words.thresholds.eq(sums.thresholds),
-            windows.write_valid.eq(words.valid & ~last_layer),
+            windows.write_valid.eq(
+                words.valid & (~last_layer if program.chain else sequencer.descriptor.stored)
+            ),
             windows.write_bank.eq(words.bank),
             windows.write_address.eq(words.address),
             windows.write_data.eq(words.word),
         ]
+        if program.keeps_input:
+            m.d.comb += [
+                words.half.eq(sequencer.half),
+                words.input_valid.eq(windows.stream_valid),
+                words.input_word.eq(windows.stream_word),
+                words.input_address.eq(windows.stream_address),
+                words.input_half.eq(windows.stream_half),
+            ]
         outer.d.comb += [
-            _begin(head, words.tile == 0, _moving(sequencer.start & last_layer, go)),
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
-            head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
+        if not program.serial_head:
+            outer.d.comb += [
+                head.clear.eq(_moving(sequencer.start & last_layer, go)),
+                head.last_tile.eq(last_tile),
+            ]
+        elif program.network.head.on == "stream":
+            outer.d.comb += [
+                head.valid.eq(_moving(words.stream.valid & last_layer, go)),
+                head.word.eq(words.stream.values),
+                head.channel.eq(words.stream.channel),
+            ]
         self._observe(outer, go, sequencer, windows, words, head)
         return outer
 
@@ -204,17 +226,19 @@ class Engine(wiring.Component):
             probe.write_data.eq(words.word),
             probe.head_busy.eq(head.busy),
         ]
+        if self.program.stream_shape:
+            m.d.comb += [
+                probe.stream_valid.eq(_moving(words.stream.valid, go)),
+                probe.stream_tile.eq(words.stream.tile),
+                probe.stream_channel.eq(words.stream.channel),
+                probe.stream_data.eq(words.stream.values),
+            ]
 
 
 def _result(program: Program) -> data.StructLayout:
     if program.serial_head:
         return score_layout(program.serial_head)
     return result_layout(program.classes, program.score_bits)
-
-
-def _begin(head: Head | SerialHead, first_tile: Value, clear: Value):
-    """What tells a head that an image's last layer begins."""
-    return head.first_tile.eq(first_tile) if isinstance(head, SerialHead) else head.clear.eq(clear)
 
 
 def _moving(strobe, go: Signal | None):

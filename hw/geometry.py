@@ -33,22 +33,24 @@ class Geometry:
     """An input map's width, the number of lanes and the stride (1 or 2) at which windows lie.
 
     Rows are as `hw.layout` lays them. What concerns lanes of sums (pooling, borders) is asked of
-    ``outputs``, the geometry of the map that is computed: at stride 1, the same.
+    ``outputs``, the geometry of the map that is computed: at stride 1, the same. Of a map that is
+    flattened, ``flat``, one pixel is computed.
     """
 
     width: int
     pixels: int
     stride: int = 1
+    flat: bool = False
 
     @property
     def outputs(self) -> "Geometry":
         """The geometry of the sums' map."""
-        return Geometry(-(-self.width // self.stride), self.pixels)
+        return Geometry(1 if self.flat else -(-self.width // self.stride), self.pixels)
 
     @property
     def parts(self) -> int:
         """Reads of three tiles that fill a word of outputs: 1 or 2."""
-        return self.outputs.rows // self.rows
+        return 1 if self.flat else self.outputs.rows // self.rows
 
     @property
     def part_lanes(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from amaranth.utils import bits_for
 
 from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.stream_shape import StreamShape
 from model.network import Head, Network
 
 __all__ = ["WEIGHT_BITS", "HeadPlan", "is_counted", "plan_head"]
@@ -176,14 +177,16 @@ def is_counted(head: Head) -> bool:
     return head.on == "planes" and not head.flatten and head.classes <= COUNTED_CLASSES
 
 
-def plan_head(network: Network, pixels: int, hidden: int) -> HeadPlan:
-    """The plan of a network's head.
+def plan_head(
+    network: Network, pixels: int, hidden: int, streams: StreamShape | None
+) -> HeadPlan:
+    """The plan of a network's head; ``streams`` is the shape of the network's streams.
 
     ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
     a power of two, keep the head's work within these.
     """
     head, on_stream = network.head, network.head.on == "stream"
-    value_bits = network.convs[-1].stream.bits if on_stream else 1
+    value_bits = streams.value if on_stream else 1
 
     def plan(parallel: int) -> HeadPlan:
         return HeadPlan(

@@ -58,7 +58,7 @@ def index_waits(program: Program) -> tuple[int, ...]:
             plan.pass_cycles,
             resident(program, plan),
             SETUP + timing.reading(plan.reads).prepare,
-            timing.drain,
+            timing.layer_drain(plan.c_out, plan.out_bits),
         )
         for plan in program.plans
     )

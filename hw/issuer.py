@@ -30,8 +30,8 @@ def tag_layout(layout: data.StructLayout) -> data.StructLayout:
     first group of a further one; short: the last group of a plane, which may lack slots.
     """
     planes = {}
-    if "last_plane" in layout.members:
-        planes = {"plane": layout["last_plane"].shape, "double": 1, "short": 1}
+    if "end_plane" in layout.members:
+        planes = {"plane": layout["end_plane"].shape, "double": 1, "short": 1}
     return data.StructLayout(
         {
             "valid": 1,
@@ -104,9 +104,9 @@ class Issuer(wiring.Component):
         last_tile = (tile == d.end_tile) & last_column
         plane_end = group == d.last_group
         last_group, plane = plane_end, None
-        if planes := "last_plane" in d.shape().members:
-            plane = Signal.like(d.last_plane)
-            last_group = plane_end & (plane == d.last_plane)
+        if planes := "end_plane" in d.shape().members:
+            plane = Signal.like(d.end_plane)
+            last_group = plane_end & (plane == d.end_plane)
             m.d.comb += [
                 tag.plane.eq(plane),
                 tag.double.eq((group == 0) & (plane != 0)),

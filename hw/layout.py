@@ -12,7 +12,15 @@ row by row.
 
 import numpy as np
 
-__all__ = ["pack_map", "row_tiles", "rows_per_tile", "tile_columns", "tiles", "unpack_map"]
+__all__ = [
+    "pack_map",
+    "row_tiles",
+    "rows_per_tile",
+    "tile_columns",
+    "tiles",
+    "unpack_map",
+    "unpack_numbers",
+]
 
 
 def tile_columns(width: int, pixels: int) -> int:
@@ -54,6 +62,16 @@ def pack_map(planes: np.ndarray, pixels: int) -> list[list[int]]:
 
 def unpack_map(words: list[int], height: int, width: int, pixels: int) -> np.ndarray:
     """The map, bool [height, width], of one channel's words, tile by tile."""
-    rows, columns = rows_per_tile(width, pixels), tile_columns(width, pixels)
-    lanes = np.array([[word >> lane & 1 for lane in range(rows * columns)] for word in words], bool)
-    return lanes.reshape(-1, row_tiles(width, pixels) * columns)[:height, :width]
+    return unpack_numbers(words, height, width, pixels, 1).astype(bool)
+
+
+def unpack_numbers(
+    words: list[int], height: int, width: int, pixels: int, bits: int
+) -> np.ndarray:
+    """The same, int64, of words with ``bits`` bits a lane: a signed number, or a single bit."""
+    columns, mask = tile_columns(width, pixels), (1 << bits) - 1
+    lanes = range(0, rows_per_tile(width, pixels) * columns * bits, bits)
+    numbers = np.array([[word >> lane & mask for lane in lanes] for word in words], np.int64)
+    sign = 1 << (bits - 1) if bits > 1 else 0
+    numbers = (numbers ^ sign) - sign
+    return numbers.reshape(-1, row_tiles(width, pixels) * columns)[:height, :width]

@@ -37,6 +37,8 @@ two cycles after the last of them was read::
     banks          channel c    channel c+1  channel c+2
     tap            0            1            2
     windows                                               P x 3 bits, the other taps 0
+
+Of a map that is flattened, only the first lane is used, and brought there is the pixel wanted.
 """
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
@@ -60,7 +62,8 @@ class LineBuffer(wiring.Component):
     Parameters
     ----------
     geometries : the map widths and strides that can be handled.
-    taps : the most channels of a 1x1 convolution's bundle, 0 without any.
+    taps : the most channels of a 1x1 convolution's bundle, 0 without any. flatten : a map is
+        flattened.
     ones : a layer takes what is outside its map for +1.
 
     Members
@@ -74,6 +77,7 @@ class LineBuffer(wiring.Component):
     first_columns, last_columns : In(P), those over its first and last column, with ``windows``.
     pointwise : In, with ``taps``: the layer is a 1x1 convolution. tap, absent : In, with ``words``:
         which channel of a bundle they are, and whether the map lacks it.
+    flatten, pixel : In, with ``flatten``: the layer flattens its map; lane wanted of ``words``.
     ones : In, with ``ones``: the layer takes what is outside its map for +1.
     windows : Out(9 * P); tap t of lane i at bit ``9 * i + t``.
     """
@@ -81,11 +85,18 @@ class LineBuffer(wiring.Component):
     latency = 1
 
     def __init__(
-        self, geometries: tuple[Geometry, ...], pixels: int, *, taps: int = 0, ones: bool = False
+        self,
+        geometries: tuple[Geometry, ...],
+        pixels: int,
+        *,
+        taps: int = 0,
+        flatten: bool = False,
+        ones: bool = False,
     ):
         self.geometries = geometries
         self.pixels = pixels
         self.taps = taps
+        self.flattens = flatten
         self.with_ones = ones
         bundle = {"pointwise": In(1), "tap": In(range(taps)), "absent": In(1)}
         super().__init__(
@@ -99,6 +110,7 @@ class LineBuffer(wiring.Component):
                 "first_columns": In(pixels),
                 "last_columns": In(pixels),
                 **(bundle if taps else {}),
+                **({"flatten": In(1), "pixel": In(range(pixels))} if flatten else {}),
                 **({"ones": In(1)} if ones else {}),
                 "windows": Out(9 * pixels),
             }
@@ -122,6 +134,8 @@ class LineBuffer(wiring.Component):
         m.d.comb += new["middle"].eq(tiles["current"])
         with m.Switch(self.geometry):
             for number, geometry in enumerate(self.geometries):
+                if geometry.flat:
+                    continue
                 with m.Case(number):
                     if geometry.stride == 1:
                         m.d.comb += cut.eq(geometry.row_tiles > 1)
@@ -148,7 +162,11 @@ class LineBuffer(wiring.Component):
             left = self._masked(left, self.first_columns)
             taps += [left, row, self._masked(right, self.last_columns)]
         if self.taps:
-            taps = self._bundle(m, taps, new["middle"])
+            channel = new["middle"]
+            if self.flattens:
+                pixel = tiles["current"].bit_select(self.pixel, 1)
+                channel = Cat(Mux(self.flatten, pixel, channel[0]), channel[1:])
+            taps = self._bundle(m, taps, channel)
         planes = [Signal(self.pixels, name=f"tap{tap}") for tap in range(len(taps))]
         m.d.comb += [plane.eq(tap) for plane, tap in zip(planes, taps, strict=True)]
         m.d.comb += self.windows.eq(
@@ -172,14 +190,14 @@ class LineBuffer(wiring.Component):
             return (taps & ~outside) | (outside & self.ones.replicate(self.pixels))
         return taps & ~outside
 
-    def _bundle(self, m: Module, taps: list[Value], middle: Signal) -> list[Value]:
+    def _bundle(self, m: Module, taps: list[Value], word: Value) -> list[Value]:
         """The taps of a window or, of a 1x1 convolution, a bundle's channels as they come."""
         bundle = [Signal(self.pixels, name=f"channel{number}") for number in range(self.taps)]
         for number, channel in enumerate(bundle):
             with m.If(self.tap == 0):
                 m.d.sync += channel.eq(0)
             with m.If((self.tap == number) & ~self.absent):
-                m.d.sync += channel.eq(middle)
+                m.d.sync += channel.eq(word)
         bundle += [Const(0, self.pixels)] * (len(taps) - self.taps)
         return [
             Mux(self.pointwise, channel, tap) for channel, tap in zip(bundle, taps, strict=True)

@@ -33,6 +33,9 @@ plane of weights the loader begins again with the tile's first channel::
     tap          0  0  1  1  0  0
     part         0  1  0  1  0  1
     load         0  0  0  1  0  0
+
+Of a map that is flattened, each pixel is a channel: the loader reads all channels' words for one
+pixel, again for the next one, and then goes on to the next tile; ``pixel`` is the lane wanted.
 """
 
 from amaranth.hdl import Const, Module, Mux, Signal
@@ -54,6 +57,7 @@ class Loader(wiring.Component):
     pixels, channels, words : P, C, and the depth of a bank.
     strided : a layer has stride 2. reads : those that a slot takes in one layer or another,
         parts : those of a channel. taps : the most channels of a bundle, 0 without any.
+        flatten : a map is flattened.
     columns : the most tiles that a row is cut into.
 
     Members
@@ -65,7 +69,7 @@ class Loader(wiring.Component):
     read : Out, a channel is read this cycle; ``lane`` is its place in the group and ``null``
         says that the map has no such channel. part : Out, which of its reads this is;
         load : Out, the last one. tap : Out, with bundles, which of its channels; absent : Out,
-        the map lacks this one.
+        the map lacks this one. pixel : Out, with ``flatten``, the lane wanted.
     phase : Out, bank of the middle tile; first_rows, last_rows : Out(P), lanes whose windows
         reach over the map's first and last row; first_columns, last_columns : Out(P), over its
         first and last column. All valid with ``read``.
@@ -83,6 +87,7 @@ class Loader(wiring.Component):
         reads: frozenset[int],
         parts: frozenset[int],
         taps: int,
+        flatten: bool,
         columns: int,
     ):
         self.timing = timing
@@ -91,6 +96,7 @@ class Loader(wiring.Component):
         self.reads = reads
         self.parts = parts
         self.taps = taps
+        self.flatten = flatten
         self.columns = columns
         address = range(max(words, 2))
         super().__init__(
@@ -103,6 +109,7 @@ class Loader(wiring.Component):
                 "part": Out(range(3)),
                 "load": Out(1),
                 **({"tap": Out(range(taps)), "absent": Out(1)} if taps else {}),
+                **({"pixel": Out(range(pixels))} if flatten else {}),
                 "lane": Out(range(channels)),
                 "null": Out(1),
                 "phase": Out(range(BANKS)),
@@ -151,10 +158,10 @@ class Loader(wiring.Component):
         first_place = d.first_place if 3 in self.parts else 0
         last_group = tile_end = group == d.last_group
         plane = first_channel = None
-        if "last_plane" in d.shape().members:
-            plane = Signal.like(d.last_plane)
+        if "end_plane" in d.shape().members:
+            plane = Signal.like(d.end_plane)
             first_channel = Signal.like(channel)  # of the plane
-            tile_end = last_group & (plane == d.last_plane)
+            tile_end = last_group & (plane == d.end_plane)
         pass_end = pass_cycle == d.pass_end
         m.d.comb += [
             self.read.eq(active & (step_cycle < step_reads) & (step < timing.steps)),
@@ -179,6 +186,16 @@ class Loader(wiring.Component):
             m.d.sync += self.lane.eq(self.lane + 1)
         with m.If(channel_end):
             m.d.sync += channel.eq(channel + 1)
+            if self.flatten:
+                inner = Signal.like(d.last_inner)
+                with m.If(d.flatten):
+                    m.d.sync += inner.eq(inner + 1)
+                    with m.If(inner == d.last_inner):
+                        m.d.sync += [inner.eq(0), self.pixel.eq(self.pixel + 1)]
+                        m.d.sync += channel.eq(0 if first_channel is None else first_channel)
+                        with m.If(self.pixel == d.last_pixel):
+                            m.d.sync += self.pixel.eq(0)
+                            self._move_on(m, bases, middle)
         with m.If(active):
             m.d.sync += [step_cycle.eq(step_cycle + 1), pass_cycle.eq(pass_cycle + 1)]
             with m.If((step_cycle == step_end) & (step < timing.steps)):
@@ -191,6 +208,10 @@ class Loader(wiring.Component):
                 if plane is not None:
                     m.d.sync += plane.eq(plane + 1)
                     begin(first_channel + d.plane_words)
+                    if self.flatten:
+                        with m.If(d.flatten):
+                            m.d.sync += [inner.eq(0), self.pixel.eq(0)]
+                            self._first_tile(m, bases, middle)
             with m.If(tile_end):
                 if plane is not None:
                     m.d.sync += plane.eq(0)
@@ -203,17 +224,22 @@ class Loader(wiring.Component):
                     m.d.sync += active.eq(tile != d.end_tile)
                     self._move_on(m, bases, middle)
         with m.If(self.start):
-            m.d.sync += [signal.eq(0) for signal in (tile, group, column, middle)]
+            m.d.sync += [signal.eq(0) for signal in (tile, group, column)]
             m.d.sync += place.eq(first_place)
             begin(first_place)
             if plane is not None:
                 m.d.sync += plane.eq(0)
+            if self.flatten:
+                m.d.sync += [inner.eq(0), self.pixel.eq(0)]
             m.d.sync += [signal.eq(0) for signal in (pass_cycle, step_cycle, step, self.lane)]
             m.d.sync += active.eq(1)
-            m.d.sync += [bases[0].eq(self.in_base), bases[1].eq(self.in_base)]
-            # The first advance of the last bank brings it to the map's first row.
-            m.d.sync += bases[2].eq(self.in_base - d.row_words)
+            self._first_tile(m, bases, middle)
         return m
+
+    def _first_tile(self, m: Module, bases, middle: Signal) -> None:
+        m.d.sync += [middle.eq(0), bases[0].eq(self.in_base), bases[1].eq(self.in_base)]
+        # The first advance of the last bank brings it to the map's first row.
+        m.d.sync += bases[2].eq(self.in_base - self.descriptor.row_words)
 
     def _move_on(self, m: Module, bases, middle: Signal) -> None:
         """To the middle tile of the next pass: one, two or four rows of tiles further."""

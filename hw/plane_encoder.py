@@ -43,7 +43,8 @@ class PlaneEncoder(wiring.Component):
         the address counts within the half.
     write_tile, write_channel : which word it is (``write_channel`` counts planes).
     place : Out(pixels), one-hot: the lane of the number at ``i``. channel : Out, its channel;
-        channel_end : Out, strobe, it is taken and ends its channel.
+        channel_end : Out, strobe, it is taken and ends its channel; word_first : Out, the first
+        plane of a word is written.
     full : Out(2), halves that hold a whole map; release : In(2), strobes that free them.
     """
 
@@ -69,6 +70,7 @@ class PlaneEncoder(wiring.Component):
                 "place": Out(pixels, init=1),
                 "channel": Out(range(channels)),
                 "channel_end": Out(1),
+                "word_first": Out(1),
                 "full": Out(2),
                 "release": In(2),
             }
@@ -108,6 +110,7 @@ class PlaneEncoder(wiring.Component):
 
         m.d.comb += [
             self.write_valid.eq(writing),
+            self.word_first.eq(writing & (level == 0)),
             self.write_half.eq(half),
             self.write_address.eq(base + self.write_channel),
             self.write_data.eq(Array(words)[level] & lane_mask(lanes)),

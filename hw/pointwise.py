@@ -11,10 +11,11 @@ taps read 0, as taps outside a map do. A kernel's first t taps are then the weig
 What the other taps add to a sum is a constant of the output channel, as at a map's border, and
 `hw.starts` knows it. An array's group of C channels so covers C * t of them.
 
-With indices of tau bits, t is tau: the codebook is **universal**, it has every pattern of tau
-signs. An antipodal one holds, of a pattern and its negation, the one whose last sign is -1, and
+With indices of tau bits, t is tau at most: the codebook is **universal**, it has every pattern of
+tau signs. An antipodal one holds, of a pattern and its negation, the one whose last sign is -1, and
 makes its number of +1 taps even with tap 8; its negation is complementary at all nine taps, so the
-array finds there what it finds in any antipodal codebook. With plain kernels (tau 9), t is 9.
+array finds there what it finds in any antipodal codebook. With plain kernels (tau 9), t may be 9.
+Layers take the fewest taps that make no more groups, as each is a read (`hw.work`).
 
 Weights of several bits are bit planes of such kernels, the highest first, one behind the other; the
 accumulator doubles its sums between them (`hw.accumulator`).

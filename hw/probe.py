@@ -21,13 +21,23 @@ def probe_signature(program: Program) -> wiring.Signature:
     write_* : a word of a layer's output, in the output map's tile geometry.
     layer, phase : the layer being executed and what the cycle counts as.
     head_busy : a result is being completed after the last layer.
+    stream_* : a word of the running layer's stream, lane by lane, whether it is kept or not; only
+        in a network with streams.
     """
     plans = program.plans
     pixels = program.parameters.pixels
     most = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
     planes, *input_size = program.network.planes_shape
     most = max(most, tiles(*input_size, pixels))
-    channels = max(planes, *(plan.c_out for plan in plans))
+    channels = max(planes, *(plan.c_out * max(plan.out_bits, 1) for plan in plans))
+    streams, shape = {}, program.stream_shape
+    if shape:
+        streams = {
+            "stream_valid": Out(1),
+            "stream_tile": Out(bits_for(most)),
+            "stream_channel": Out(bits_for(channels)),
+            "stream_data": Out(pixels * shape.value),
+        }
     return wiring.Signature(
         {
             "plane_valid": Out(1),
@@ -42,5 +52,6 @@ def probe_signature(program: Program) -> wiring.Signature:
             "layer": Out(bits_for(len(plans))),
             "phase": Out(Phase),
             "head_busy": Out(1),
+            **streams,
         }
     )

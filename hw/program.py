@@ -1,23 +1,48 @@
 """A compiled network: what the engine is built from. Plain data, made by `hw.compiler`."""
 
 from dataclasses import dataclass
+from math import prod
 
 from amaranth.utils import bits_for
 
+from hw.banks import BANKS
 from hw.geometry import Geometry
 from hw.head_plan import HeadPlan
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from hw.starts import PLACES
+from hw.stream_shape import StreamShape
 from model.format import Network
+from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
-__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "threshold_bits"]
+__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "threshold_bits"]
 
 
 def threshold_bits(sum_bits: int) -> int:
     """Bits of a word of the threshold memory: flip, and a start for every place in a map."""
     return 1 + PLACES * sum_bits
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What the descriptor of a layer with a stream says besides.
+
+    ``shift``, ``width``, ``cut``: places in `hw.stream_shape.StreamShape`'s choices. ``base``: of
+    the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
+    that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
+    places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
+    which has a memory of its own.
+    """
+
+    shift: int
+    width: int
+    cut: int
+    base: int
+    residual: int | None
+    kept: int | None
+    odd: int
+    adds_input: bool
 
 
 @dataclass(frozen=True)
@@ -32,13 +57,16 @@ class LayerPlan:
     hold nothing else), ``last_tile`` and ``last_row`` the place of the bottom row, where tiles of a
     cut row count as one, ``right_tile`` that of the last column; ``columns`` are the tiles computed
     of a row of sums, ``out_columns`` those that a row of the output is cut into; ``reads`` of three
-    input words make a slot of a tile.
+    input words make a slot of a tile. ``out_bits`` planes a channel are put out.
 
     ``c_in`` counts the words of an input tile: its channels, or where they have ``repeats`` bits,
     their planes. Groups are those of one plane, and ``planes`` are those of activations or
     weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
     ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
-    the map are +1.
+    the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
+
+    In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
+    the last one to do so, and ``stored`` that another layer reads its planes.
     """
 
     name: str
@@ -68,6 +96,11 @@ class LayerPlan:
     threshold_base: int
     pass_cycles: int
     macs: int
+    out_bits: int
+    from_input: bool
+    release: bool
+    stored: bool
+    stream: StreamPlan | None
     pointwise: bool = False
     taps: int = 1
     last_taps: int = 1
@@ -75,10 +108,15 @@ class LayerPlan:
     repeats: int = 1
     plane_words: int = 0
     ones: bool = False
+    flatten: bool = False
+
+    @property
+    def tile_passes(self) -> int:
+        return self.planes * self.groups
 
     @property
     def passes(self) -> int:
-        return self.tiles * self.planes * self.groups
+        return self.tiles * self.tile_passes
 
     @property
     def parts(self) -> int:
@@ -106,13 +144,28 @@ class LayerPlan:
         return self.tiles * self.repeats
 
     @property
+    def out_words(self) -> int:
+        """Output channels of all tiles."""
+        return self.out_tiles * self.c_out
+
+    @property
+    def adds(self) -> bool:
+        """Whether a residual is added."""
+        return self.stream is not None and self.stream.residual is not None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its stream is kept for a later layer."""
+        return self.stream is not None and self.stream.kept is not None
+
+    @property
     def sums_height(self) -> int:
         """Rows of the map that is computed, before pooling."""
-        return -(-self.height // self.stride)
+        return 1 if self.flatten else -(-self.height // self.stride)
 
     @property
     def sums_width(self) -> int:
-        return -(-self.width // self.stride)
+        return 1 if self.flatten else -(-self.width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -121,7 +174,8 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
-    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum, ``index_words``,
+    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum,
+    ``stream_words`` the depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
@@ -134,6 +188,7 @@ class Sizes:
     partial_sums: int
     pool_words: int
     sum_bits: int
+    stream_words: int
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -149,7 +204,9 @@ class MemoryImages:
     ``thresholds``: flip, then the starts of nine places from the lowest bit up, rotated; see
     `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
-    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
+    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
+    channel's numbers, see `hw.stream_shape`. ``stem``: thresholds of a stem's channels, see
+    `hw.stem_input`.
     """
 
     indices: tuple[int, ...]
@@ -157,6 +214,8 @@ class MemoryImages:
     codebooks: tuple[int, ...]
     head: tuple[int, ...]
     head_offsets: tuple[int, ...]
+    streams: tuple[int, ...]
+    stem: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -175,7 +234,33 @@ class Program:
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
     index_port: IndexPort | None = None
+    stream_shape: StreamShape | None = None
     serial_head: HeadPlan | None = None
+
+    @property
+    def chain(self) -> bool:
+        """Whether every layer reads the one before and none else reads it."""
+        last = len(self.plans) - 1
+        return all(
+            (plan.from_input, plan.release, plan.stored) == (place == 0, place == 0, place != last)
+            for place, plan in enumerate(self.plans)
+        )
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of activation memory: the peak of what lives there at one time, and gaps if any."""
+        return BANKS * self.sizes.activation_words * self.parameters.pixels
+
+    @property
+    def stream_bits(self) -> int:
+        """Bits of stream memory, likewise."""
+        width = self.stream_shape.value if self.stream_shape else 0
+        return self.sizes.stream_words * self.parameters.pixels * width
+
+    @property
+    def most_planes(self) -> int:
+        """The most planes that a channel of an output map has; at least 1."""
+        return max(1, *(plan.out_bits for plan in self.plans))
 
     @property
     def colours(self) -> int:
@@ -183,8 +268,9 @@ class Program:
 
     @property
     def levels(self) -> int:
-        """Input planes of each colour, of thermometer or number."""
-        return self.network.planes_shape[0] // self.colours
+        """Input planes of each colour, or of each channel of a stem."""
+        stem = self.network.stem
+        return stem.out_bits if stem else self.network.planes_shape[0] // self.colours
 
     @property
     def reads(self) -> frozenset[int]:
@@ -205,6 +291,11 @@ class Program:
     def planes(self) -> int:
         """The most bits of a number, activation or weight."""
         return max(plan.planes for plan in self.plans)
+
+    @property
+    def flatten(self) -> bool:
+        """Whether a layer is dense on a flattened map."""
+        return any(plan.flatten for plan in self.plans)
 
     @property
     def ones(self) -> bool:
@@ -253,18 +344,40 @@ class Program:
 
     @property
     def image_bytes(self) -> int:
+        """Bytes that are sent for an image: its pixels, or its stem's stream."""
+        if self.network.stem:
+            return prod(self.network.stem.out_shape) * VALUE_BITS // 8
         colours, height, width = self.network.image
         return colours * height * width
+
+    @property
+    def input_bits(self) -> int:
+        """Width of what the engine's input takes at a time: a pixel, or a value of a stem."""
+        return VALUE_BITS if self.network.stem else PIXEL_BITS
+
+    @property
+    def keeps_input(self) -> bool:
+        """Whether a layer adds the stem's stream."""
+        return INPUT in self.network.kept_streams
+
+    @property
+    def input_stream_words(self) -> int:
+        """Words of the stem's stream of one image, where a layer adds it; else 0."""
+        if not self.keeps_input:
+            return 0
+        channels, height, width = self.network.stem.out_shape
+        return channels * tiles(height, width, self.parameters.pixels)
 
     @property
     def load_cycles(self) -> int:
         """Cycles in which the encoder takes one image, when a pixel comes every cycle.
 
-        A pixel a cycle, and a cycle for every finished word of a plane. It runs while the image
-        before is computed.
+        A pixel (or a value of a stem's stream) a cycle, and a cycle for every finished word of a
+        plane. It runs while the image before is computed.
         """
         planes, height, width = self.network.planes_shape
-        return self.image_bytes + planes * tiles(height, width, self.parameters.pixels)
+        numbers = 8 * self.image_bytes // self.input_bits
+        return numbers + planes * tiles(height, width, self.parameters.pixels)
 
     @property
     def head_cycles(self) -> int:

@@ -23,6 +23,12 @@ sum + 1    the accumulated sum: written back, or its sign taken as the lane's bi
 sum + 2    pooled lanes in their place
 sum + 3    the output word: to activation memory, head and probe
 =========  =====================================================================
+
+In an engine with streams, the stream unit (`hw.stream_unit`) lies between the accumulated sum and
+the pooled lanes, and the queue of words with several planes (`hw.plane_queue`) behind these, if
+there are any; all layers pass through both. A layer's passes are never so close that the planes of
+a tile, a word each, would not be out before the next tile's, and its drain lasts until the last
+tile's are.
 """
 
 from dataclasses import dataclass, replace
@@ -59,6 +65,7 @@ class Timing:
     bundles of them) are loaded together, each with ``reads`` reads, and a step takes ``entries``
     cycles at least, the walk of a table; ``steps`` of them make a group. ``codebook`` codewords
     are loaded when a layer starts.
+    ``stream`` and ``queue`` are the latencies of the stream unit and of the plane queue.
     """
 
     array: ArrayTiming
@@ -67,6 +74,8 @@ class Timing:
     entries: int
     codebook: int
     reads: int = 1
+    stream: int = 0
+    queue: int = 0
 
     def reading(self, reads: int) -> "Timing":
         """The same engine in a layer with so many reads a channel or bundle."""
@@ -90,7 +99,12 @@ class Timing:
     @property
     def write_stage(self) -> int:
         """Stage of an output word."""
-        return self.sum_stage + 3
+        return self.sum_stage + 3 + self.stream + self.queue
+
+    @property
+    def word_latency(self) -> int:
+        """Cycles from an output channel's thresholds to its word, before the plane queue."""
+        return self.write_stage - self.queue - (self.sum_stage - 1)
 
     @property
     def drain(self) -> int:
@@ -137,16 +151,29 @@ class Timing:
             lead += (self.step_channels - 1) * (self.reads - 1)
         return max(self.steps * self.stride, self.prepare_group + 1 - first_load - lead, 3)
 
-    def pass_cycles(self, c_out: int) -> int:
-        """Cycles from the start of a pass to the start of the next."""
-        return max(c_out, self.shortest_pass)
+    def pass_cycles(self, c_out: int, groups: int = 1, planes: int = 1) -> int:
+        """Cycles from the start of a pass to the start of the next; ``groups`` passes complete a
+        tile of ``planes`` words an output channel."""
+        return max(c_out, self.shortest_pass, -(-planes * c_out // groups))
+
+    def layer_drain(self, c_out: int, planes: int) -> int:
+        """The drain of a layer with so many planes an output channel."""
+        return self.drain + (max(planes, 1) - 1) * c_out
 
     def layer(
-        self, name: str, passes: int, c_out: int, macs: int, kind: str = "conv3x3"
+        self,
+        name: str,
+        passes: int,
+        c_out: int,
+        macs: int,
+        groups: int = 1,
+        planes: int = 1,
+        kind: str = "conv3x3",
     ) -> LayerCycles:
         """Cycles of a convolution of so many passes."""
         useful = passes * c_out
-        stall = (passes - 1) * (self.pass_cycles(c_out) - c_out)
+        stall = (passes - 1) * (self.pass_cycles(c_out, groups, planes) - c_out)
         fill = SETUP + self.prepare
-        total = useful + stall + fill + self.drain
-        return LayerCycles(name, kind, total, useful, fill, self.drain, stall, macs)
+        drain = self.layer_drain(c_out, planes)
+        total = useful + stall + fill + drain
+        return LayerCycles(name, kind, total, useful, fill, drain, stall, macs)

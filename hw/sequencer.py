@@ -42,7 +42,8 @@ class Sequencer(wiring.Component):
     Members
     -------
     full : In(2), halves of the input memory that hold an image; release : Out(2), strobes.
-    half : Out, half that the running image lies in.
+    half : Out, half that the running image lies in; given free by the first layer or, in a graph,
+        by the descriptor's ``release``.
     head_ready : In, the head can take up another image.
     warming, issuing, last : In, what the issuer does.
     start : Out, strobe; layer and descriptor are valid with it and until the next START.
@@ -74,7 +75,14 @@ class Sequencer(wiring.Component):
         m = Module()
         is_first = self.layer == 0
         is_last = self.layer == len(self.rows) - 1
-        drained = Signal(range(self.timing.drain))
+        fields, d = self.descriptor.shape().members, self.descriptor
+        releases = d.release if "release" in fields else is_first
+        # Longer where words of several planes wait to be written.
+        longest = range(self.timing.drain)
+        drain_end = longest[-1]
+        if "drain_end" in fields:
+            drain_end, longest = d.drain_end, len(d.drain_end)
+        drained = Signal(longest)
         ready = (~is_first | self.full.bit_select(self.half, 1)) & (~is_last | self.head_ready)
 
         with m.FSM():
@@ -93,10 +101,10 @@ class Sequencer(wiring.Component):
             with m.State("DRAIN"):
                 m.d.comb += self.phase.eq(Phase.DRAIN)
                 m.d.sync += drained.eq(drained + 1)
-                with m.If(drained == self.timing.drain - 1):
+                with m.If(drained == drain_end):
                     m.d.sync += [drained.eq(0), self.layer.eq(Mux(is_last, 0, self.layer + 1))]
                     m.d.comb += self.finish.eq(is_last)
-                    with m.If(is_first):
+                    with m.If(releases):
                         m.d.comb += self.release.eq(Cat(~self.half, self.half))
                     with m.If(is_last):
                         m.d.sync += self.half.eq(~self.half)

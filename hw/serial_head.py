@@ -8,7 +8,7 @@ The words are taken up as they come; once they are complete, the dense layer ask
 cycle. Until its scores are sent, the next image's last layer may not begin.
 """
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -30,8 +30,9 @@ class SerialHead(wiring.Component):
 
     Members
     -------
-    valid, word, channel, first_tile, last_tile : In, an output word of the last layer, its lane n
-        at bit ``plan.value_bits * n``. The words of a channel are 3 cycles apart at least.
+    valid, word, channel : In, an output word of the last layer, its lane n at bit
+        ``plan.value_bits * n``; channel by channel, tile by tile. The words of a channel are 3
+        cycles apart at least.
     finish : In, strobe: all words have come (2 cycles after the last one at least).
     ready : Out, an image's last layer may begin.
     busy : Out, a result is being completed or sent (not: it waits to be taken).
@@ -47,8 +48,6 @@ class SerialHead(wiring.Component):
                 "valid": In(1),
                 "word": In(plan.pixels * plan.value_bits),
                 "channel": In(range(max(plan.channels, 2))),
-                "first_tile": In(1),
-                "last_tile": In(1),
                 "finish": In(1),
                 "ready": Out(1, init=1),
                 "busy": Out(1),
@@ -63,12 +62,17 @@ class SerialHead(wiring.Component):
         m.submodules.features = features = store(plan)
         m.submodules.dense = dense = Dense(plan, self.weights, self.offsets)
         connect(m, dense.o, flipped(self.o))
+        tile, column = Signal(range(plan.tiles)), Signal(range(plan.row_tiles))
+        last_tile, row_end = tile == plan.tiles - 1, column == plan.row_tiles - 1
+        with m.If(self.valid & (self.channel == plan.channels - 1)):
+            m.d.sync += tile.eq(Mux(last_tile, 0, tile + 1))
+            m.d.sync += column.eq(Mux(row_end, 0, column + 1))
         m.d.comb += [
             features.valid.eq(self.valid),
             features.word.eq(self.word),
             features.channel.eq(self.channel),
-            features.first_tile.eq(self.first_tile),
-            features.last_tile.eq(self.last_tile),
+            features.first_tile.eq(tile == 0),
+            features.last_tile.eq(row_end if plan.row_tiles > 1 else last_tile),
             features.take.eq(dense.take),
             dense.feature.eq(features.feature),
             dense.start.eq(delay(m, self.finish, plan.levels, "settled")),

@@ -27,6 +27,8 @@ above it is doubled out of the sum; and its q-th bit from the top is what the q-
 whatever B is.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -36,11 +38,19 @@ from amaranth.utils import bits_for
 from hw.array.interface import sum_offset
 from hw.geometry import Geometry
 from hw.params import ArrayParameters
-from hw.work import work_of
+from hw.work import Work, work_of
 from model import bits
 from model.network import Conv, Pointwise
 
-__all__ = ["PLACES", "Starts", "doubling_bits", "rotated", "start_bits", "start_values"]
+__all__ = [
+    "PLACES",
+    "Starts",
+    "doubling_bits",
+    "odd_places",
+    "rotated",
+    "start_bits",
+    "start_values",
+]
 
 SIDES = 3  # first, between, last
 PLACES = SIDES * SIDES
@@ -67,39 +77,56 @@ def _masked(side: int, size: int, stride: int) -> np.ndarray:
     return outside
 
 
-def _outside(layer: Conv | Pointwise, row: int, column: int) -> int:
-    """Mask of the taps that lie outside the map and count nothing, for an output at this place."""
-    if isinstance(layer, Pointwise) or layer.padding != "zero":
-        return 0
-    rows = _masked(row, layer.height, layer.stride)
-    columns = _masked(column, layer.width, layer.stride)
-    taps = np.flatnonzero((rows[:, None] | columns).reshape(-1))
-    return int((1 << taps).sum())
+def _outside(layer: Conv | Pointwise, work: Work) -> Iterator[np.ndarray]:
+    """For each place, int64 [slots]: masks of the taps that count nothing there."""
+    for row in range(SIDES):
+        for column in range(SIDES):
+            if isinstance(layer, Pointwise) or layer.padding != "zero":
+                yield work.outside
+                continue
+            rows = _masked(row, layer.height, layer.stride)
+            columns = _masked(column, layer.width, layer.stride)
+            taps = np.flatnonzero((rows[:, None] | columns).reshape(-1))
+            yield work.outside | int((1 << taps).sum())
+
+
+def _counts(layer: Conv | Pointwise) -> np.ndarray:
+    """What each plane of the weights counts, in all planes of the activations; the highest first,
+    int64 [weight planes, 1]."""
+    return ((1 << layer.in_bits) - 1) * (1 << np.arange(layer.weight_bits)[::-1, None])
+
+
+def _valid(layer: Conv | Pointwise, outside: np.ndarray) -> int:
+    """V: taps inside the map, in all planes."""
+    taps = bits.TAPS * len(outside) - int(bits.popcount(outside).sum())
+    return taps * int(_counts(layer).sum())
 
 
 def start_values(layer: Conv | Pointwise, parameters: ArrayParameters) -> np.ndarray:
     """Starts of a layer's output channels by place, int64 [c_out, 9]; place 3 * row + column.
 
-    In a map of one row (column) every pixel is in the first one.
+    In a map of one row (column) every pixel is in the first one. With a stream, thresholds are 0:
+    a sum is then half of the convolution, and of an odd one the smaller half; see `odd_places`.
     """
-    work = work_of(layer, parameters)
+    work, counts = work_of(layer, parameters), _counts(layer)
     planes, c_out, slots = work.kernels.shape
-    # What a plane of the weights counts, in each plane of the activations.
-    largest = (1 << layer.in_bits) - 1
-    counts = largest * (1 << np.arange(planes)[::-1, None])
     negated = np.pad(work.negated(parameters), ((0, 0), (0, 0), (0, -slots % parameters.channels)))
     negated = negated.reshape(planes, c_out, -1, parameters.channels)
     offset = (counts * sum_offset(parameters, negated).sum(axis=2)).sum(axis=0)
+    thresholds = layer.thresholds.astype(np.int64) * (layer.stream is None)
     starts = []
-    for row in range(SIDES):
-        for column in range(SIDES):
-            outside = work.outside | _outside(layer, row, column)
-            valid = bits.TAPS * slots - int(bits.popcount(outside).sum())
-            valid *= int(counts.sum())
-            zeros = bits.popcount(~work.kernels & outside).sum(axis=2)
-            limits = -(-(layer.thresholds.astype(np.int64) + valid) // 2)
-            starts.append(-(limits.clip(0, valid + 1) + (counts * zeros).sum(axis=0) + offset))
+    for outside in _outside(layer, work):
+        valid = _valid(layer, outside)
+        zeros = bits.popcount(~work.kernels & outside).sum(axis=2)
+        limits = -(-(thresholds + valid) // 2)
+        starts.append(-(limits.clip(0, valid + 1) + (counts * zeros).sum(axis=0) + offset))
     return np.stack(starts, axis=1)
+
+
+def odd_places(layer: Conv | Pointwise, parameters: ArrayParameters) -> int:
+    """Mask of the places whose sums in a layer with a stream are odd."""
+    places = _outside(layer, work_of(layer, parameters))
+    return sum(_valid(layer, outside) % 2 << place for place, outside in enumerate(places))
 
 
 def rotated(start: int, width: int, planes: int) -> int:

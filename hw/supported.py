@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from model.errors import UserError
-from model.network import Network, Pointwise
+from model.network import Network
 
 __all__ = ["check_supported"]
 
@@ -15,17 +15,9 @@ def check_supported(network: Network) -> None:
 
 
 def _lacking(network: Network) -> Iterator[tuple[str, str]]:
-    if network.stem is not None:
-        yield "input", "stems"
-    for place, layer in enumerate(network.convs):
+    for layer in network.convs:
         what = f"layer {layer.name}"
-        if isinstance(layer, Pointwise) and layer.flatten:
-            yield what, "dense layers on flattened maps"
         if layer.in_bits > 1 and layer.weight_bits > 1:
             yield what, "activations and weights that both have several bits"
-        if layer.stream is not None:
-            yield what, "streams"
-        if network.source(place) != place - 1:
-            yield what, "inputs from any but the layer before"
-    if network.head.on != "planes":
-        yield f"layer {network.head.name}", "heads on streams"
+        if layer.stream is not None and layer.pool != "none":
+            yield what, "pools of streams"

@@ -129,6 +129,12 @@ class BoardCore(wiring.Component):
                 "an engine with an index port cannot be built for a board: nothing there supplies "
                 "the port; leave out index_port, which keeps the indices on chip"
             )
+        if len(engine.i.payload) != 8 or "scores" not in engine.o.payload.shape().members:
+            raise UserError(
+                "this network has a stem, or a head on streams, on flattened maps or of more than "
+                "256 classes: the serial line's protocol has no form for these yet, only "
+                "simulation runs them"
+            )
         if image_bytes < 1:
             raise ValueError(f"an image must have at least 1 byte, not {image_bytes}")
         self._divisor = bit_cycles(clock_hz, baud)

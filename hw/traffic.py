@@ -21,10 +21,13 @@ rows are cut (see `hw.loader`), else one; and so many for each channel of a 1x1 
 
 Each output word holds P bits of one channel of the (pooled) output map:
 
-    activation bits written = out_tiles * c_out * P
+    activation bits written = out_tiles * c_out * planes * P
 
-The last layer's words are counted by the head as they pass and are not written. The first layer
-reads the input memory; the encoder has written there a word a plane and tile.
+What no layer reads is not written, as the last layer's words, which the head counts as they pass.
+The first layer reads the input memory; the encoder has written there a word a plane and tile.
+
+**Streams.** A residual, and a stream that is kept, are a word of P numbers for each output channel
+and tile.
 """
 
 from dataclasses import dataclass
@@ -41,28 +44,33 @@ __all__ = ["LayerTraffic", "input_bits_written", "traffic"]
 class LayerTraffic:
     """Bits that one image moves in a layer; the head moves none of these.
 
-    ``index_bits_fetched`` come in through an index port.
+    ``index_bits_fetched`` come in through an index port; ``stream_bits_read`` and
+    ``stream_bits_written`` are those of the stream memory.
     """
 
     index_bits_read: int = 0
     activation_bits_read: int = 0
     activation_bits_written: int = 0
     index_bits_fetched: int = 0
+    stream_bits_read: int = 0
+    stream_bits_written: int = 0
 
 
 def traffic(program: Program) -> list[LayerTraffic]:
     """The traffic of each convolution, and of the head."""
     parameters = program.parameters
     pixels, channels = parameters.pixels, parameters.channels
-    last = program.plans[-1]
+    stream_word = program.stream_shape.value * pixels if program.stream_shape else 0
     layers = [
         LayerTraffic(
             index_bits_read=plan.passes * plan.c_out * channels * parameters.tau,
             activation_bits_read=plan.passes * channels * plan.reads * BANKS * pixels,
-            activation_bits_written=0 if plan is last else plan.out_tiles * plan.c_out * pixels,
+            activation_bits_written=plan.stored * plan.out_words * plan.out_bits * pixels,
             index_bits_fetched=fetched_words(program, plan) * parameters.index_bits
             if program.index_port
             else 0,
+            stream_bits_read=plan.adds * plan.out_words * stream_word,
+            stream_bits_written=plan.keeps * plan.out_words * stream_word,
         )
         for plan in program.plans
     ]

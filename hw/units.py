@@ -17,6 +17,9 @@ from hw.array.codebook import IndexDecoder
 from hw.compiler import compile_network
 from hw.engine import Engine
 from hw.params import ArrayParameters
+from hw.starts import start_bits
+from hw.stream_shape import StreamShape
+from hw.stream_unit import StreamUnit
 from model.shipped import load_model
 
 __all__ = ["UNITS", "Unit"]
@@ -44,6 +47,24 @@ def _shape(kind: str, options: argparse.Namespace) -> ArrayParameters:
 
 def _alone(component) -> tuple[str, str]:
     return rtlil.convert(component), "top"
+
+
+def _stream_unit(options: argparse.Namespace) -> tuple[str, str]:
+    """As a CIFAR ResNet of up to 64 channels with PReLUs wants it."""
+    shape = StreamShape(
+        multiplier=12,
+        offset=22,
+        scaled=13,
+        value=12,
+        threshold=12,
+        before=12,
+        after=12,
+        shifts=(8, 9, 10),
+        widths=(12,),
+        cuts=((1, 0),),
+        prelu=True,
+    )
+    return _alone(StreamUnit(shape, pixels=options.pixels, sum_bits=start_bits(64)))
 
 
 def _engine_part(name: str, options: argparse.Namespace) -> tuple[str, str]:
@@ -83,6 +104,7 @@ UNITS = {
     "index_decoder": Unit(
         lambda o: _alone(IndexDecoder(_shape("direct", o))), ("channels", "tau", "general")
     ),
+    "stream_unit": Unit(_stream_unit, ("pixels",)),
     "engine": Unit(lambda o: _engine_part("engine", o), _ENGINE, True),
 } | {
     f"engine.{part}": Unit(lambda o, name=f"engine.{part}": _engine_part(name, o), _ENGINE)

@@ -6,8 +6,8 @@
                                    +-> line buffer -> load port of the array
          activation memory --------'
 
-The first layer reads the half of the input memory that its image lies in, every other layer the
-activation memory, into which the layer before has written.
+A layer reads either the half of the input memory that its image lies in, as the first one does, or
+the activation memory, into which a layer before has written.
 """
 
 from amaranth.hdl import Module, Mux, Value
@@ -25,6 +25,7 @@ from hw.pipeline import delay
 from hw.plane_encoder import PlaneEncoder
 from hw.program import Program
 from hw.schedule import LOAD_LATENCY
+from hw.stem_input import StemInput
 
 __all__ = ["WindowSide"]
 
@@ -34,12 +35,15 @@ class WindowSide(wiring.Component):
 
     Members
     -------
-    i : stream of bytes, images.
+    i : stream of pixels, or of values of a stem's stream.
     full, release, half : halves of the input memory, as the sequencer knows them.
-    start, descriptor : In, of the layer; first_layer : In, it reads the input memory.
+    start, descriptor : In, of the layer; first_layer : In, it reads the input memory
+        (the first layer does; in a graph, others may, too).
     load : Out, for the array.
     write_valid, write_bank, write_address, write_data : In, a word for the activation memory.
     plane_valid, plane_tile, plane_channel, plane_data : Out, a word of planes (observation).
+    stream_valid, stream_word, stream_address, stream_half : Out, a word of the stem's stream, see
+        `hw.stem_input`; only where a layer adds it.
     """
 
     def __init__(self, program: Program):
@@ -49,7 +53,7 @@ class WindowSide(wiring.Component):
         input_tiles = tiles(*input_size, parameters.pixels)
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
+                "i": In(stream.Signature(program.input_bits)),
                 "full": Out(2),
                 "release": In(2),
                 "half": In(1),
@@ -65,6 +69,7 @@ class WindowSide(wiring.Component):
                 "plane_tile": Out(range(input_tiles)),
                 "plane_channel": Out(range(planes)),
                 "plane_data": Out(parameters.pixels),
+                **self._stream_members(),
             }
         )
 
@@ -88,9 +93,14 @@ class WindowSide(wiring.Component):
             reads=program.reads,
             parts=program.parts,
             taps=program.taps,
+            flatten=program.flatten,
         )
         m.submodules.line_buffer = lines = LineBuffer(
-            program.geometries, parameters.pixels, taps=program.taps, ones=program.ones
+            program.geometries,
+            parameters.pixels,
+            taps=program.taps,
+            flatten=program.flatten,
+            ones=program.ones,
         )
 
         connect(m, flipped(self.i), encoder.i)
@@ -118,6 +128,13 @@ class WindowSide(wiring.Component):
             self._bundle(m, loader, lines)
         if program.ones:
             m.d.comb += lines.ones.eq(d.ones)
+        if program.keeps_input:
+            m.d.comb += [
+                self.stream_valid.eq(encoder.stream_valid),
+                self.stream_word.eq(encoder.stream_word),
+                self.stream_address.eq(encoder.stream_address),
+                self.stream_half.eq(encoder.write_half),
+            ]
         for bank in range(BANKS):
             # Bank by bank: the addresses of the two memories differ in width.
             m.d.comb += [
@@ -153,9 +170,35 @@ class WindowSide(wiring.Component):
             lines.tap.eq(delay(m, loader.tap, BankedMemory.latency, "tap")),
             lines.absent.eq(delay(m, loader.absent, BankedMemory.latency, "absent")),
         ]
+        if self.program.flatten:
+            m.d.comb += [
+                lines.flatten.eq(self.descriptor.flatten),
+                lines.pixel.eq(delay(m, loader.pixel, BankedMemory.latency, "pixel")),
+            ]
 
-    def _encoder(self) -> Encoder | PlaneEncoder:
+    def _stream_members(self) -> dict:
+        """Of a word of the stem's stream."""
+        program = self.program
+        if not program.keeps_input:
+            return {}
+        bits = program.network.stem.stream.bits
+        return {
+            "stream_valid": Out(1),
+            "stream_word": Out(bits * program.parameters.pixels),
+            "stream_address": Out(range(max(program.input_stream_words, 2))),
+            "stream_half": Out(1),
+        }
+
+    def _encoder(self) -> Encoder | PlaneEncoder | StemInput:
         network, sizes = self.program.network, self.program.sizes
+        if network.stem:
+            return StemInput(
+                network.stem,
+                self.program.images.stem,
+                pixels=self.program.parameters.pixels,
+                half_words=sizes.input_words,
+                kept=self.program.keeps_input,
+            )
         channels, height, width = network.image
         shape = {
             "height": height,

@@ -69,8 +69,14 @@ def _plain(conv: Conv, parameters: ArrayParameters) -> Work:
 def _bundled(layer: Pointwise, parameters: ArrayParameters) -> Work:
     tau, antipodal = parameters.tau, parameters.antipodal
     features = layer.codes.shape[1]
-    taps = min(tau, features)
-    patterns = bundles(layer.codes, layer.weight_bits, taps)
+    # As few as make no more groups: a group's time to read is that of all its C slots.
+    groups = -(-features // (tau * parameters.channels))
+    taps = -(-features // (groups * parameters.channels))
+    codes = layer.codes
+    if layer.flatten:
+        # The loader reads all channels of a pixel before those of the next.
+        codes = codes.reshape(layer.c_out, layer.c_in, -1).transpose(0, 2, 1).reshape(codes.shape)
+    patterns = bundles(codes, layer.weight_bits, taps)
     indices = universal_indices(patterns, tau, antipodal)
     codebook = universal_codebook(tau, antipodal)
     slots = patterns.shape[2]

@@ -8,7 +8,7 @@ import numpy as np
 
 from model.network import Conv, Pointwise, Prelu, Stem, Stream
 
-__all__ = ["planes_of", "pooled", "saturate", "scaled", "streamed", "values_of"]
+__all__ = ["SLOPE_SHIFT", "planes_of", "pooled", "saturate", "scaled", "streamed", "values_of"]
 
 SLOPE_SHIFT = 6
 

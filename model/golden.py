@@ -15,7 +15,17 @@ from model import bits
 from model.fixed_point import planes_of, pooled, streamed, values_of
 from model.network import INPUT, PIXEL_BITS, Conv, Head, Network, Pointwise, Stem
 
-__all__ = ["Trace", "accumulate", "classify", "encode", "head_scores", "run", "threshold", "trace"]
+__all__ = [
+    "Trace",
+    "accumulate",
+    "classify",
+    "encode",
+    "head_scores",
+    "run",
+    "stem_outputs",
+    "threshold",
+    "trace",
+]
 
 BATCH = 64
 EXACT_FLOAT32 = 1 << 24
@@ -113,6 +123,11 @@ def _outputs(
     return None if stream is None else values, planes
 
 
+def stem_outputs(network: Network, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The stem's stream, int64 [N, c, h, w], of uint8 images, and its planes (None without)."""
+    return _outputs(network.stem, accumulate(network.stem, images), None)
+
+
 def head_scores(head: Head, values: np.ndarray) -> np.ndarray:
     """Scores, int64 [N, classes], of the last planes, bool [N, channels, H, W], or stream."""
     if values.dtype == bool:
@@ -123,9 +138,8 @@ def head_scores(head: Head, values: np.ndarray) -> np.ndarray:
 
 def trace(network: Network, images: np.ndarray) -> Trace:
     """Run a batch and keep every tensor."""
-    stem = network.stem
-    if stem is not None:
-        stream, planes = _outputs(stem, accumulate(stem, images), None)
+    if network.stem is not None:
+        stream, planes = stem_outputs(network, images)
     else:
         stream, planes = None, encode(network, images)
     maps, streams = {INPUT: planes}, {INPUT: stream}

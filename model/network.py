@@ -23,6 +23,7 @@ __all__ = ["INPUT", "Conv", "Head", "Layer", "Network", "Pointwise", "Prelu", "S
 
 INPUT = -1  # the place of the image, encoded or behind the stem
 PIXEL_BITS = 8
+VALUE_BITS = 16  # of a value of a stem's stream, as the host sends it
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ __all__ = [
     "STRIDES",
     "TAUS",
     "check_network",
+    "largest_sum",
 ]
 
 TAUS = (3, 4, 5, 6, bits.TAPS)
@@ -116,7 +117,7 @@ def _check_pointwise(require, place: int, layer: Pointwise, what: str) -> None:
     require(not layer.flatten or layer.stride == 1, what, "a flattened map has stride 1")
 
 
-def _largest_sum(layer: Conv | Pointwise) -> int:
+def largest_sum(layer: Conv | Pointwise) -> int:
     """What a layer's sums cannot exceed, either side of zero."""
     features = layer.taps * (layer.c_in if isinstance(layer, Conv) else layer.codes.shape[1])
     return features * ((1 << layer.in_bits) - 1) * ((1 << layer.weight_bits) - 1)
@@ -135,7 +136,7 @@ def _check_outputs(require, layer: Conv | Pointwise, what: str, prefix: str) -> 
     if layer.stream is None:
         require(layer.out_bits == 1, what, f"out_bits {layer.out_bits} needs a stream")
         require(layer.step == 0, what, "a step needs a stream")
-        largest = _largest_sum(layer)
+        largest = largest_sum(layer)
         low, high = -largest, largest + 1
         require(
             low <= int(layer.thresholds.min()) and int(layer.thresholds.max()) <= high,

@@ -1,6 +1,6 @@
 """Compares what the engine computed with the golden model, tensor by tensor, value by value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,8 @@ class Difference:
         else:
             place = "class" if self.channel is None else f"score of class {self.channel}"
             values = f"expected {self.expected}, found {self.found}"
-        return f"image {self.image}, layer {self.layer}: {place}: {values}"
+        layer = f"{self.layer}, stream" if self.tensor == "stream" else self.layer
+        return f"image {self.image}, layer {layer}: {place}: {values}"
 
 
 @dataclass
@@ -49,8 +50,8 @@ class TensorCount:
 class Comparison:
     """Runs the golden model on each image and counts every differing value of every tensor.
 
-    The order is that of the computation (input planes, each convolution's activations, scores,
-    class), so that ``first`` is the difference nearest to the cause. ``differing`` are the
+    The order is that of the computation (input planes, each convolution's stream and activations,
+    scores, class), so that ``first`` is the difference nearest to the cause. ``differing`` are the
     differing values of each image. ``number`` is what the first of the images is called.
     """
 
@@ -63,7 +64,12 @@ class Comparison:
         head = network.head.name
         self.tensors = [
             TensorCount("input", "planes"),
-            *(TensorCount(conv.name, "activations") for conv in network.convs),
+            *(
+                TensorCount(conv.name, tensor)
+                for conv in network.convs
+                for tensor, there in (("stream", conv.stream), ("activations", conv.out_bits))
+                if there
+            ),
             TensorCount(head, "scores"),
             TensorCount(head, "class"),
         ]
@@ -84,11 +90,7 @@ class Comparison:
         expected = golden.trace(self.network, self.images[image : image + len(found)])
         pairs = [
             (expected.planes, [tensors.planes for tensors in found]),
-            *zip(
-                expected.activations,
-                zip(*(tensors.activations for tensors in found), strict=True),
-                strict=True,
-            ),
+            *self._outputs(expected, found),
             (expected.scores, [tensors.scores for tensors in found]),
             (expected.classes[:, None], [[tensors.label] for tensors in found]),
         ]
@@ -110,6 +112,14 @@ class Comparison:
             )
         self.differing += each.tolist()
         return int(each.sum())
+
+    def _outputs(self, expected: golden.Trace, found: Sequence[ImageTensors]) -> Iterator[tuple]:
+        """What the convolutions put out, in the order of ``tensors``."""
+        for place, conv in enumerate(self.network.convs):
+            if conv.stream:
+                yield expected.streams[place], [tensors.streams[place] for tensors in found]
+            if conv.out_bits:
+                yield expected.activations[place], [tensors.activations[place] for tensors in found]
 
     @staticmethod
     def _difference(

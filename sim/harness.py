@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from model.format import Network
+from model.host import engine_input
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
 from sim.watcher import Recording, Watcher, check_supply
@@ -50,7 +51,8 @@ class Harness:
         self.images = images
         self.stalls = stalls or Stalls()
         self.look = look
-        count, size = len(images), images[0].size
+        self._sent = engine_input(network, images)
+        count, size = self._sent.shape
         self._watcher = Watcher(
             engine, network, pixels, count, size, patience, on_images, on_progress, look
         )
@@ -81,15 +83,15 @@ class Harness:
         return self.recording
 
     async def _feed(self, ctx) -> None:
-        """Sends every image's bytes (colours, rows, columns)."""
+        """Sends every image's pixels, or the values of its stem's stream."""
         pauses = self.stalls.input
         stream = self.engine.i
-        for byte in self.images.tobytes():
+        for number in self._sent.reshape(-1).tolist():
             if cycles := pauses.next():
                 ctx.set(stream.valid, 0)
                 ctx.set(stream.payload, 0)
                 await _wait(ctx, cycles)
-            ctx.set(stream.payload, byte)
+            ctx.set(stream.payload, number)
             ctx.set(stream.valid, 1)
             await _until(ctx, stream.ready)
         ctx.set(stream.valid, 0)

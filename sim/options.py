@@ -8,6 +8,7 @@ from hw.params import DEFAULT_BUFFER
 from model.codebooks import TAU_OF_BITS
 from model.errors import UserError
 from model.shipped import DEFAULT
+from sim.networks import NETWORKS
 from sim.report import DEFAULT_CLOCK
 from sim.stacks import STACKS
 from sim.verify import ENGINES
@@ -33,7 +34,12 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     add("--data", type=Path, help="folder of the data sets' official files (digits needs none)")
     add("--stack", choices=STACKS,
         help="instead of --model: a network's 3x3 layers, random weights, noise")  # fmt: skip
-    add("--bits", choices=tuple(TAU_OF_BITS), help="of a stack's weights (default: 0.56)")
+    add("--net", choices=NETWORKS,
+        help="instead of --model: a whole network, random weights, noise")  # fmt: skip
+    add("--bits", choices=tuple(TAU_OF_BITS),
+        help="of a net's or stack's 3x3 weights (default: 0.56)")  # fmt: skip
+    add("--rows", type=_whole("--rows", 2),
+        help="cut a net's or stack's first map to so many rows (default: all)")  # fmt: skip
     add("--images", type=_images, default=DEFAULT_IMAGES, metavar="N|all",
         help=f"how many test images (default: {DEFAULT_IMAGES})")  # fmt: skip
     add("--first", type=_whole("--first", 0), default=0, help="number of the first (default: 0)")
@@ -64,7 +70,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help="address of a Dask cluster to simulate on, like tcp://host:8786")  # fmt: skip
     add("--stalls", action="store_true", help="random pauses on both streams, from --seed")
     add("--seed", type=_whole("--seed", 0), default=0,
-        help="seed of the pauses and of a stack's weights and images (default: 0)")  # fmt: skip
+        help="seed of the pauses and of a net's or stack's weights and images (default: 0)",
+    )  # fmt: skip
 
     add = parser.add_argument_group("what comes out").add_argument
     add("--out", type=Path, default=Path("build/sim"), help="folder of the report")

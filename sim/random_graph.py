@@ -51,12 +51,12 @@ class GraphBuilder:
         self.layers: list = []
 
     @property
-    def _so_far(self) -> Network:
+    def network_so_far(self) -> Network:
         return Network(layers=(*self.layers, None), **self.base)
 
     def _input(self, source: int | None) -> tuple[int, int, int, int]:
         """(bits, channels, height, width) of the planes at a place, or of the newest ones."""
-        network = self._so_far
+        network = self.network_so_far
         place = len(self.layers) - 1 if source is None else source
         producer = network.producer(place)
         width = network.input_bits if place == INPUT else producer.out_bits
@@ -109,7 +109,9 @@ class GraphBuilder:
         """A 1x1 convolution or dense layer; ``outputs`` as in `_outputs`."""
         in_bits, c_in, height, width = self._input(source)
         features = c_in * height * width if flatten else c_in
+        largest = ((1 << in_bits) - 1) * ((1 << weight_bits) - 1) * features
         spread = ((1 << in_bits) - 1) * (1 << (weight_bits - 1)) * np.sqrt(features)
+        spread = min(spread, largest / 2)  # thresholds lie within two of them
         layer = Pointwise(
             name=f"pointwise{len(self.layers)}",
             height=height,

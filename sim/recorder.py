@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.layout import tiles, unpack_map
+from hw.layout import tiles, unpack_map, unpack_numbers
 from model.errors import CheckError
 from model.format import Network
+from sim.maps import MapShape, map_shapes
 
 __all__ = ["ImageTensors", "MapRecorder", "TensorRecorder"]
 
@@ -17,14 +18,16 @@ __all__ = ["ImageTensors", "MapRecorder", "TensorRecorder"]
 class ImageTensors:
     """Every tensor the engine computed for one image.
 
-    ``planes`` bool [c, H, W] of the input; ``activations`` one bool [c_out, H, W] a
-    convolution; ``scores`` int64 [classes]; ``label`` the class it answered.
+    ``planes`` bool [c, H, W] of the input; ``activations`` one bool [planes, H, W] a
+    convolution; ``scores`` int64 [classes]; ``label`` the class it answered; ``streams`` one int64
+    [c_out, H, W] a convolution. None where a layer puts out no such map.
     """
 
     planes: np.ndarray
-    activations: tuple[np.ndarray, ...]
+    activations: tuple[np.ndarray | None, ...]
     scores: np.ndarray
     label: int
+    streams: tuple[np.ndarray | None, ...] = ()
 
 
 class MapRecorder:
@@ -35,8 +38,9 @@ class MapRecorder:
     there on words and images could no longer be told apart.
     """
 
-    def __init__(self, name: str, shape: tuple[int, int, int], pixels: int):
+    def __init__(self, name: str, shape: tuple[int, int, int], pixels: int, bits: int = 1):
         self.name = name
+        self.bits = bits
         self.channels, self.height, self.width = shape
         self.pixels = pixels
         self.tiles = tiles(self.height, self.width, pixels)
@@ -45,7 +49,7 @@ class MapRecorder:
         self._complete: deque[np.ndarray] = deque()
 
     def write(self, tile: int, channel: int, word: int) -> None:
-        """One word of ``pixels`` bits at ``tile`` of ``channel``."""
+        """One word of ``pixels`` lanes of ``bits`` bits at ``tile`` of ``channel``."""
         place = f"image {self.images}, layer {self.name}: tile {tile} of channel {channel}"
         if tile >= self.tiles or channel >= self.channels:
             raise CheckError(
@@ -61,7 +65,8 @@ class MapRecorder:
             self.images += 1
 
     def take(self) -> np.ndarray:
-        """The tensor, bool [channels, height, width], of the oldest image not yet taken.
+        """The tensor [channels, height, width] of the oldest image not yet taken: bool, or int64
+        where lanes are numbers of several bits.
 
         Raises CheckError when it is not complete.
         """
@@ -78,19 +83,17 @@ class MapRecorder:
         return f"tile {tile} of channel {channel}"
 
     def _unpack(self) -> np.ndarray:
-        return np.stack(
-            [
-                unpack_map(
-                    [self._words[tile, channel] for tile in range(self.tiles)],
-                    *(self.height, self.width, self.pixels),
-                )
-                for channel in range(self.channels)
-            ]
-        )
+        size = (self.height, self.width, self.pixels)
+        maps = []
+        for channel in range(self.channels):
+            words = [self._words[tile, channel] for tile in range(self.tiles)]
+            one = unpack_map(words, *size)
+            maps.append(one if self.bits == 1 else unpack_numbers(words, *size, self.bits))
+        return np.stack(maps)
 
 
 class TensorRecorder:
-    """All tensors of a network: the input's planes and each convolution's activations.
+    """All maps of a network: the input's planes, each convolution's activations and streams.
 
     Parameters
     ----------
@@ -99,8 +102,13 @@ class TensorRecorder:
     """
 
     def __init__(self, network: Network, pixels: int):
-        self.planes = MapRecorder("input", network.planes_shape, pixels)
-        self.layers = [MapRecorder(conv.name, conv.out_shape, pixels) for conv in network.convs]
+        def recorder(shape: MapShape) -> MapRecorder:
+            name = shape.layer if shape.tensor != "stream" else f"{shape.layer}, stream"
+            return MapRecorder(name, shape.shape, pixels, shape.bits)
+
+        self.planes, *maps = (recorder(shape) for shape in map_shapes(network))
+        count = len(network.convs)
+        self.layers, self.streams = maps[:count], maps[count:]
 
     def write(self, layer: int, tile: int, channel: int, word: int) -> None:
         """One word of the activations of convolution ``layer``."""
@@ -108,7 +116,17 @@ class TensorRecorder:
             raise CheckError(f"an activation was written for layer {layer}, which is no conv3x3")
         self.layers[layer].write(tile, channel, word)
 
+    def write_stream(self, layer: int, tile: int, channel: int, word: int) -> None:
+        """One word of the stream of convolution ``layer``."""
+        if layer >= len(self.streams):
+            raise CheckError(f"a stream was written for layer {layer}, which is no conv3x3")
+        self.streams[layer].write(tile, channel, word)
+
     def result(self, label: int, scores: Sequence[int]) -> ImageTensors:
         """The image whose result just came out."""
-        activations = tuple(layer.take() for layer in self.layers)
-        return ImageTensors(self.planes.take(), activations, np.array(scores, np.int64), int(label))
+        activations, streams = (
+            tuple(layer.take() if layer.channels else None for layer in layers)
+            for layers in (self.layers, self.streams)
+        )
+        scores = np.array(scores, np.int64)
+        return ImageTensors(self.planes.take(), activations, scores, int(label), streams)

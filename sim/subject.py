@@ -11,6 +11,7 @@ from model.codebooks import tau_of
 from model.errors import UserError
 from model.network import Network
 from model.shipped import DEFAULT, load_model
+from sim.networks import published_network
 from sim.stacks import stack_network
 from sim.synthetic import random_images
 
@@ -36,16 +37,24 @@ class Subject:
 
 def find_subject(options: argparse.Namespace) -> Subject:
     """What the command's options ask for; raises UserError."""
-    return _stack(options) if options.stack else _tested(options)
+    return _made_up(options) if options.stack or options.net else _tested(options)
 
 
-def _stack(options: argparse.Namespace) -> Subject:
+def _made_up(options: argparse.Namespace) -> Subject:
+    """A network of random weights and images of noise."""
+    kind = "stack" if options.stack else "net"
+    if options.stack and options.net:
+        raise UserError("--stack and --net do not go together: choose one network")
     for name in ("model", "dataset", "data"):
         if getattr(options, name) is not None:
-            raise UserError(f"--{name} and --stack do not go together: a stack is made of noise")
+            raise UserError(f"--{name} and --{kind} do not go together: a {kind} is made of noise")
     if options.images is None:
-        raise UserError("--images all: a stack has as many images as you like; name a number")
-    network = stack_network(options.stack, tau_of(options.bits or DEFAULT_BITS), options.seed)
+        raise UserError(f"--images all: a {kind} has as many images as you like; name a number")
+    tau, rows = tau_of(options.bits or DEFAULT_BITS), options.rows
+    if options.stack:
+        network = stack_network(options.stack, tau, options.seed, rows=rows)
+    else:
+        network = published_network(options.net, tau, options.seed, rows=rows)
     images = random_images(options.seed, network, options.first + options.images)[options.first :]
     classes = tuple(str(number) for number in range(network.head.classes))
     return Subject(network.name, network, NOISE, images, None, classes)
@@ -53,8 +62,11 @@ def _stack(options: argparse.Namespace) -> Subject:
 
 def _tested(options: argparse.Namespace) -> Subject:
     """A network on its data set's test images."""
-    if options.bits is not None:
-        raise UserError("--bits belongs to --stack: a trained network has the bits it has")
+    for name, what in (("bits", "bits"), ("rows", "maps")):
+        if getattr(options, name) is not None:
+            raise UserError(
+                f"--{name} belongs to --stack and --net: a trained network has the {what} it has"
+            )
     model = options.model or DEFAULT
     network = load_model(model)
     name = options.dataset or network.provenance.get("dataset")

@@ -15,14 +15,20 @@ __all__ = ["save_tensors"]
 def save_tensors(network: Network, images: np.ndarray, outcome: Outcome, path: Path) -> None:
     """Write ``rtl.NAME`` and ``golden.NAME`` arrays, images first, to a compressed npz file.
 
-    NAME is ``input``, a convolution's name, ``scores`` or ``class``; ``images`` holds the input.
+    NAME is ``input``, a convolution's name, the same and ``.stream``, ``scores`` or ``class``;
+    ``images`` holds the input.
     """
     expected = golden.trace(network, images)
-    names = ("input", *(conv.name for conv in network.convs), "scores", "class")
-    want = (expected.planes, *expected.activations, expected.scores, expected.classes)
+    names = [conv.name for conv in network.convs]
+    streams = [f"{name}.stream" for name in names]
+    names = ["input", *names, *streams, "scores", "class"]
+    want = (
+        *(expected.planes, *expected.activations, *expected.streams),
+        *(expected.scores, expected.classes),
+    )
     found = zip(
         *(
-            (t.planes, *t.activations, t.scores, t.label)
+            (t.planes, *t.activations, *t.streams, t.scores, t.label)
             for batch in outcome.batches
             for t in batch.images
         ),
@@ -30,6 +36,7 @@ def save_tensors(network: Network, images: np.ndarray, outcome: Outcome, path: P
     )
     arrays = {"images": images}
     for name, golden_tensor, rtl_tensors in zip(names, want, found, strict=True):
-        arrays[f"golden.{name}"] = golden_tensor
-        arrays[f"rtl.{name}"] = np.stack(rtl_tensors)
+        if golden_tensor is not None:
+            arrays[f"golden.{name}"] = golden_tensor
+            arrays[f"rtl.{name}"] = np.stack(rtl_tensors)
     write_whole(path, lambda file: np.savez_compressed(file, **arrays))

@@ -86,3 +86,26 @@ def test_hides_behind_the_next_image(seed):
     counted, other = run(plain(seed, flatten=False, **shape), images)
     assert program.head_cycles > counted.head_cycles
     assert recording.intervals[-1] == other.intervals[-1]
+
+
+STREAMS = {
+    "summed": {},
+    "1x1 map": {"image": (1, 1, 1)},
+    "cut rows": {"image": (1, 3, 11)},
+    "flattened": {"flatten": True},
+    "flattened, cut rows": {"flatten": True, "image": (1, 3, 11)},
+    "residual, stride 2": {"image": (1, 7, 6), "stride": 2},
+    "no planes": {"out_bits": 0},
+    "many classes": {"classes": 40},
+}
+
+
+@pytest.mark.parametrize("options", STREAMS.values(), ids=STREAMS)
+def test_streams(seed, options):
+    options = {"image": (1, 6, 5), "classes": 10, "flatten": False, "stride": 1} | options
+    graph = GraphBuilder(seed, options.pop("image"))
+    classes, flatten = options.pop("classes"), options.pop("flatten")
+    first = graph.conv(6, tau=3, stream=9, stride=options.pop("stride"))
+    graph.conv(6, tau=3, stream=9, residual=first, **options)
+    network = graph.head(classes, on="stream", flatten=flatten)
+    run(network, random_images(seed, network, 4))

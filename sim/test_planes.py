@@ -57,7 +57,7 @@ def test_pixels_of_eight_bits(seed, array, kind, options):
     graph.conv(4)
     network = graph.head()
     shape = {name: options[name] for name in ("pixels", "channels")}
-    run(network, random_images(seed, network, 3), array=array, **shape)
+    run(network, random_images(seed, network, 2), array=array, **shape)
 
 
 @BOTH
@@ -103,3 +103,27 @@ def test_both_of_several_bits_is_refused(seed):
     graph.pointwise(4, weight_bits=2)
     with pytest.raises(UserError, match="layer pointwise0: activations and weights that both"):
         compile_network(graph.head())
+
+
+@BOTH
+def test_flattened_pixels(seed, array):
+    graph = GraphBuilder(seed, image=(2, 5, 3), encoding="binary")
+    graph.pointwise(5, flatten=True)
+    network = graph.head()
+    run(network, random_images(seed, network, 3), array=array, pixels=7, channels=2)
+
+
+@BOTH
+@pytest.mark.parametrize("port", [{}, {"index_port": 7, "index_buffer": 16}], ids=["chip", "port"])
+def test_everything_at_once(seed, array, port):
+    """Streams' numbers of several bits, a down-sampling shortcut, 8-bit weights, a dense layer."""
+    graph = GraphBuilder(seed, image=(2, 8, 7), levels=3)
+    first = graph.conv(5, tau=4, stream=10, out_bits=2)
+    shortcut = graph.pointwise(9, stride=2, source=first, stream=12, out_bits=0)
+    graph.conv(9, tau=4, stride=2, source=first, stream=12, residual=shortcut, out_bits=3)
+    graph.conv(7, tau=4, padding="plus")
+    graph.pointwise(6, weight_bits=8, stream=12, out_bits=2)
+    graph.pointwise(5, flatten=True, stream=10)
+    network = graph.head(on="stream")
+    images = random_images(seed, network, 2)
+    run(network, images, array=array, pixels=9, channels=2, **port)

@@ -6,6 +6,7 @@ import pytest
 from hw.compiler import compile_network
 from hw.pointwise import bundles, universal_codebook, universal_indices
 from model import bits
+from model.errors import UserError
 from sim.random_graph import GraphBuilder
 from sim.synthetic import random_images
 from sim.verify import verify
@@ -51,7 +52,7 @@ def test_codebooks(seed, array, tau, antipodal):
     if tau == bits.TAPS and (array == "shared" or antipodal):
         pytest.skip("plain kernels have no codebook")
     graph = GraphBuilder(seed, image=(1, 6, 5), levels=4)
-    graph.conv(11, tau=tau, antipodal=antipodal)
+    graph.conv(4 * tau - 1, tau=tau, antipodal=antipodal)  # two groups of two full bundles, but one
     graph.pointwise(7)
     graph.conv(6, tau=tau, antipodal=antipodal)
     network = graph.head()
@@ -145,11 +146,10 @@ def test_weights_of_several_bits(seed, array, weight_bits):
     run(network, random_images(seed, network, 3), array=array, pixels=12, channels=2)
 
 
-@BOTH
 @pytest.mark.parametrize("options", CORNERS.values(), ids=CORNERS)
-def test_ugly_sizes_of_several_bits(seed, array, options):
+def test_ugly_sizes_of_several_bits(seed, options):
     network, shape = alone(seed, options, weight_bits=3)
-    run(network, random_images(seed, network, 2), array=array, **shape)
+    run(network, random_images(seed, network, 2), array="shared", **shape)
 
 
 @BOTH
@@ -184,3 +184,37 @@ def test_on_the_compiled_engine(seed):
     network = graph.head()
     shape = {"array": "shared", "pixels": 16, "channels": 4}
     run(network, random_images(seed, network, 20), engine="compiled", **shape)
+
+
+FLAT = {
+    "one tile": {"image": (1, 3, 3), "levels": 5},
+    "many tiles": {"image": (1, 7, 4), "levels": 3, "pixels": 4},
+    "two rows a tile": {"image": (1, 7, 4), "levels": 3, "pixels": 9},
+    "one channel": {"image": (1, 5, 3), "levels": 1},
+    "1x1 map": {"image": (1, 1, 1), "levels": 7},
+    "more than a word of pixels": {"image": (2, 3, 4), "levels": 4, "pixels": 16},
+    "weights of three bits": {"image": (1, 5, 3), "levels": 4, "weight_bits": 3},
+    "one output": {"image": (1, 4, 4), "levels": 3, "c_out": 1},
+}
+
+
+@BOTH
+@pytest.mark.parametrize("options", FLAT.values(), ids=FLAT)
+def test_flattened_maps(seed, array, options):
+    """The image itself, or behind another layer; a dense layer behind it."""
+    options = {"c_out": 7, "pixels": 9, "channels": 2, "weight_bits": 1} | options
+    shape = {name: options[name] for name in ("pixels", "channels")}
+    graph = GraphBuilder(seed, image=options["image"], levels=options["levels"])
+    if array == "shared":
+        graph.conv(3, tau=4)
+    graph.pointwise(options["c_out"], flatten=True, weight_bits=options["weight_bits"])
+    graph.pointwise(4)
+    network = graph.head()
+    run(network, random_images(seed, network, 3), array=array, **shape)
+
+
+def test_flattening_a_map_wider_than_the_lanes_is_refused(seed):
+    graph = GraphBuilder(seed, image=(1, 3, 9))
+    graph.pointwise(4, flatten=True)
+    with pytest.raises(UserError, match="layer pointwise0: .* too few for flattening"):
+        compile_network(graph.head(), pixels=8)

@@ -8,6 +8,7 @@ import pytest
 from hw.head_plan import plan_head
 from hw.layout import pack_map
 from hw.serial_head import SerialHead
+from hw.stream_shape import stream_shape
 from model import golden
 from sim.clocked import simulate
 from sim.random_graph import GraphBuilder
@@ -47,7 +48,7 @@ def check(network, maps, pixels, hidden=0, blocked=0):
     """Feed maps [N, c, h, w] and compare every score, label and the cycles of the first image."""
     head = network.head
     expected = golden.head_scores(head, maps)
-    plan = plan_head(network, pixels, hidden)
+    plan = plan_head(network, pixels, hidden, stream_shape(network))
     dut = SerialHead(plan, plan.weight_words(head.weight), plan.offsets(head.weight, head.bias))
     lanes = (1 << plan.lanes * plan.value_bits) - 1
 
@@ -55,16 +56,11 @@ def check(network, maps, pixels, hidden=0, blocked=0):
         for values in maps:
             while not ctx.get(dut.ready):
                 await ctx.tick()
-            tiles = words_of(values, head.on, pixels)
-            for tile, words in enumerate(tiles):
+            for words in words_of(values, head.on, pixels):
                 for channel, word in enumerate(words):
                     # Idle lanes may hold anything.
                     ctx.set(dut.word, word | ~lanes & (1 << len(dut.word)) - 1)
                     ctx.set(dut.channel, channel)
-                    row_end = tile % plan.row_tiles == plan.row_tiles - 1
-                    last = row_end if plan.row_tiles > 1 else tile == len(tiles) - 1
-                    ctx.set(dut.first_tile, tile == 0)
-                    ctx.set(dut.last_tile, last)
                     ctx.set(dut.valid, 1)
                     await ctx.tick()
                 ctx.set(dut.valid, 0)

@@ -12,7 +12,9 @@ from hw.compiler import compile_network
 from hw.engine import Engine
 from hw.top import BoardCore, reply_bytes
 from model import golden
+from model.errors import UserError
 from model.format import Head, Network
+from sim.random_graph import GraphBuilder
 from sim.serial_line import receive_bytes, send_byte, send_bytes
 from sim.synthetic import random_images, random_network
 
@@ -165,3 +167,11 @@ def test_impossible_settings_are_refused(network, changes, message):
         with pytest.raises(ValueError, match=message):
             make_core(network, **changes)
         gc.collect()
+
+
+@pytest.mark.parametrize("lacking", ["stem", "flattened head"])
+def test_what_the_protocol_has_no_form_for_is_refused(lacking, seed):
+    graph = GraphBuilder(seed, (1, 4, 4), stem={"c_out": 2} if lacking == "stem" else None)
+    graph.conv(3, tau=3)
+    with pytest.raises(UserError, match="only simulation runs them"):
+        make_core(graph.head(flatten=lacking != "stem"))

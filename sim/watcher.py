@@ -44,6 +44,10 @@ class Seen(NamedTuple):
     write_tile: int
     write_channel: int
     write_data: int
+    stream_valid: int = 0
+    stream_tile: int = 0
+    stream_channel: int = 0
+    stream_data: int = 0
 
 
 @dataclass
@@ -143,7 +147,7 @@ class Watcher:
         taken = seen.i_valid and seen.i_ready
         self._bytes_left -= taken
         waits_for_input = self._bytes_left and seen.i_ready and not seen.i_valid
-        if taken or seen.plane_valid or seen.write_valid:
+        if taken or seen.plane_valid or seen.write_valid or seen.stream_valid:
             self._quiet = 0
         elif not (seen.o_valid or waits_for_input):
             self._quiet += 1
@@ -155,7 +159,9 @@ class Watcher:
         """What makes up `Seen`, in its order."""
         i, o, probe = self.engine.i, self.engine.o, self.engine.probe
         streams = (i.valid, i.ready, o.valid, o.ready, o.payload)
-        probed = (getattr(probe, name) for name in Seen._fields[len(streams) :])
+        # A network without streams has no words of them.
+        names = (name for name in Seen._fields[len(streams) :] if hasattr(probe, name))
+        probed = (getattr(probe, name) for name in names)
         return tuple(Value.cast(value) for value in (*streams, *probed))
 
     def _position(self, seen: Seen, taken: int) -> Position:
@@ -178,6 +184,9 @@ class Watcher:
         if seen.write_valid:
             word = (seen.write_tile, seen.write_channel, seen.write_data)
             self._tensors.write(seen.write_layer, *word)
+        if seen.stream_valid:
+            word = (seen.stream_tile, seen.stream_channel, seen.stream_data)
+            self._tensors.write_stream(seen.layer, *word)
         if seen.o_valid and seen.o_ready:
             self._result(seen.o_payload)
         recording.total += 1

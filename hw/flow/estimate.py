@@ -32,6 +32,13 @@ _BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the
 _SMALL_WORDS = {"xc7": {"ram": 64, "rom": 255}, "ecp5": {"ram": 32, "rom": 64}}
 _SMALL_BITS = {"xc7": 2048, "ecp5": 2047}
 
+# A lane of the stream unit without and with PReLU (measured: hw.synth --unit stream_unit, 8 lanes,
+# 12-bit streams; without, of one shift).
+_STREAM_LANE = {
+    "xc7": {False: {"lut": 60, "ff": 56, "dsp": 1}, True: {"lut": 123, "ff": 130, "dsp": 2}},
+    "ecp5": {False: {"lut": 76, "ff": 56, "dsp": 1}, True: {"lut": 203, "ff": 130, "dsp": 2}},
+}
+
 # LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up
 # 9 taps takes more inputs than that many LUTs have.
 _LEAST = {"xc7": {"direct": 4, "shared": 3}, "ecp5": {"direct": 6, "shared": 4}}
@@ -66,6 +73,17 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),
+        *(_stream_memories(program) if program.stream_shape else ()),
+    ]
+
+
+def _stream_memories(program: Program) -> list[tuple[str, int, int]]:
+    pixels, shape = program.parameters.pixels, program.stream_shape
+    queued = max(plan.c_out for plan in program.plans) if program.most_planes > 1 else 0
+    return [
+        ("ram", shape.value * pixels, program.sizes.stream_words),
+        ("rom", shape.word.size, len(program.images.streams)),
+        ("ram", program.most_planes * pixels, queued),
     ]
 
 
@@ -99,11 +117,16 @@ def _fit(family: str, array: str) -> dict[str, np.ndarray]:
 
 
 def estimate(program: Program, family: str) -> Resources:
-    """Resources of the whole board design; no DSP is ever counted."""
+    """Resources of the whole board design; DSP blocks are those of streams."""
     fits = _fit(family, program.parameters.array)
     terms: Sequence[float] = shape_terms(program)
     counts = {name: max(round(float(fits[name] @ terms)), 0) for name in FITTED}
-    return Resources(**counts, bram=block_rams(program, family), dsp=0)
+    counts["dsp"] = 0
+    if program.stream_shape:
+        lanes = program.parameters.pixels
+        for name, each in _STREAM_LANE[family][program.stream_shape.prelu].items():
+            counts[name] += lanes * each
+    return Resources(**counts, bram=block_rams(program, family))
 
 
 def least_luts(family: str, array: str, pixels: int, channels: int) -> int:

@@ -2,7 +2,9 @@
 
 __all__ = ["mapping"]
 
-# What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL.
+# What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL. The
+# exception are the multipliers of streams, below: a LUT for each of their bits would not fit, and
+# where they are, `hw.flow.netlist_check` names the risk.
 _XC7 = "synth_xilinx -flatten -arch xc7 -nosrl -nodsp"
 
 # Yosys' own costs of LUTs with one to six inputs (1, 2, 3, 3, 3, 5) hope that two small ones will
@@ -13,7 +15,24 @@ _LUT_COSTS = "1,1,1,1,1,1"
 # Of a sum's operands, Yosys takes the one that it met first as the carry chain's plain one, and a
 # complement on demand (`hw.array.tree`) costs nothing on the other. Flattening turns the order in
 # which names are met around, so sums become carry chains before it.
-_CARRIES = "opt_expr; opt_clean; wreduce; alumacc"
+_REDUCE = "opt_expr; opt_clean; wreduce"
+_CARRIES = "alumacc"
+
+# Products of `hw.multiplier` become DSP blocks, before `alumacc` makes sums of all others.
+_DSP = {
+    "xc7": (
+        "techmap -map +/mul2dsp.v -map +/xilinx/xc7_dsp_map.v -D DSP_A_MAXWIDTH=25 "
+        "-D DSP_A_MAXWIDTH_PARTIAL=18 -D DSP_B_MAXWIDTH=18 -D DSP_A_MINWIDTH=2 "
+        "-D DSP_B_MINWIDTH=2 -D DSP_NAME=$__MUL25X18 {products}; "
+        "xilinx_dsp -family xc7; chtype -set $mul t:$__soft_mul"
+    ),
+    "ecp5": (
+        "techmap -map +/mul2dsp.v -map +/lattice/dsp_map_18x18.v -D DSP_A_MAXWIDTH=18 "
+        "-D DSP_B_MAXWIDTH=18 -D DSP_A_MINWIDTH=2 -D DSP_B_MINWIDTH=2 "
+        "-D DSP_NAME=$__MUL18X18 {products}; chtype -set $mul t:$__soft_mul"
+    ),
+}
+_PRODUCTS = "*multiply*/t:$mul"
 
 
 def mapping(family: str, top: str, *, ports: bool = True) -> str:
@@ -26,7 +45,9 @@ def mapping(family: str, top: str, *, ports: bool = True) -> str:
     ports : whether pins and clocks get their buffers (a unit measured on its own has none).
     """
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
-    clean = f"hierarchy -top {top}; proc; {_CARRIES}; flatten; opt_clean -purge"
+    products = _DSP[family].format(products=_PRODUCTS)
+    reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}; {_CARRIES}"
+    clean = f"{reduce}; flatten; opt_clean -purge"
     if family == "ecp5":
         return f"{clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"

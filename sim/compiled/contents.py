@@ -25,7 +25,9 @@ def _memories(program: Program) -> dict[str, tuple[int, ...]]:
         "indices": () if program.index_port else images.indices,
         "threshold_words": images.thresholds,
         "codebooks": images.codebooks,
+        "stream_words": images.streams,
         "weights": images.head,
+        "stem_words": images.stem,
         "offsets": tuple(offset & mask for offset in images.head_offsets),
     }
 

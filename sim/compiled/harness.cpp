@@ -12,6 +12,8 @@
 namespace {
 
 enum Status { RUNNING = 0, DONE = 1, HUNG = 2, BAD_WORD = 3, TWICE = 4, WITHDRAWN = 5, MISSING = 6 };
+// Of the widest word: 1024 lanes of 16 bits.
+constexpr int MOST_WORDS = 512;
 enum Phase { IDLE = 0, FILL = 1, USEFUL = 2, STALL = 3, DRAIN = 4, PHASES = 8 };
 
 // A port of up to 64 bits is an integer, a wider one an array of 32-bit words.
@@ -50,14 +52,15 @@ extern "C" {
 // Shapes and buffers, filled in by Python; mirrored by a ctypes.Structure.
 struct Job {
     // what to simulate
-    const uint8_t* bytes;    // all images
-    uint64_t byte_count;
+    const uint8_t* input;    // all images: pixels, or little-endian values of two bytes
+    uint64_t input_count;
+    uint64_t input_bytes;    // of a pixel or value
     uint64_t image_count;
     uint64_t patience;       // cycles without a sign of life that count as a hang
-    uint32_t tensors;        // planes, then each convolution's activations
+    uint32_t tensors;        // maps, as sim/maps.py numbers them
     uint32_t layers;         // convolutions and head
-    uint32_t word_words;     // 32-bit words of an activation word
     uint32_t classes;
+    const uint32_t* word_words;  // [tensors], 32-bit words of a word
     const uint32_t* tiles;     // [tensors]
     const uint32_t* channels;  // [tensors]
     const uint64_t* offsets;   // [tensors], of a tensor in an image's record, in 32-bit words
@@ -77,7 +80,7 @@ struct Job {
     uint64_t begun;    // images whose computing began
     uint64_t quiet;
     uint64_t* written;  // [tensors], words written so far over all images
-    uint8_t* seen;      // [ring][record_words / word_words], a word of this image was written
+    uint8_t* seen;      // [ring][record_words], the word that begins here was written
     uint16_t* timeline;      // [timeline_size], PHASES * layer + phase of the first cycles
     uint64_t timeline_size;
     // stalls: probability in 2^-32, longest pause
@@ -155,12 +158,13 @@ static int record_word(Job& job, uint32_t tensor, uint32_t tile, uint32_t channe
     }
     const uint64_t size = uint64_t(job.tiles[tensor]) * job.channels[tensor];
     const uint64_t place = job.written[tensor] / size % job.ring;
-    const uint64_t at = job.offsets[tensor] + (uint64_t(tile) * job.channels[tensor] + channel) *
-                                                  job.word_words;
-    uint8_t& seen = job.seen[place * (job.record_words / job.word_words) + at / job.word_words];
+    const uint32_t words = job.word_words[tensor];
+    const uint64_t at =
+        job.offsets[tensor] + (uint64_t(tile) * job.channels[tensor] + channel) * words;
+    uint8_t& seen = job.seen[place * job.record_words + at];
     if (seen) return TWICE;
     seen = 1;
-    std::memcpy(job.records + place * job.record_words + at, word, 4 * job.word_words);
+    std::memcpy(job.records + place * job.record_words + at, word, 4 * words);
 #ifdef WAVES
     note_word(job.look, job.written[tensor] / size, tensor, tile, channel, job.cycle);
 #endif
@@ -200,11 +204,13 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
     Job& job = *job_pointer;
     Random feed{job.feed_state}, accept{job.accept_state}, index{job.index_state};
     const uint64_t index_total = job.index_count * job.image_count;
-    uint32_t word[32];
+    uint32_t word[MOST_WORDS];
     int status = RUNNING;
     for (uint64_t step = 0; step < limit && status == RUNNING; ++step) {
-        top.i_valid = job.fed < job.byte_count && !job.feed_wait;
-        top.i_payload = top.i_valid ? job.bytes[job.fed] : 0;
+        top.i_valid = job.fed < job.input_count && !job.feed_wait;
+        uint32_t number = 0;
+        if (top.i_valid) std::memcpy(&number, job.input + job.fed * job.input_bytes, job.input_bytes);
+        top.i_payload = number;
         top.o_ready = !job.accept_wait && !job.block;
         top.index_valid = job.index_fed < index_total && !job.index_wait;
         if (top.index_valid) {
@@ -227,13 +233,21 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
         bool alive = taken;
         if (top.plane_valid) {
             alive = true;
-            copy_words(top.plane_data, word, job.word_words);
+            copy_words(top.plane_data, word, job.word_words[0]);
             status = record_word(job, 0, top.plane_tile, top.plane_channel, word);
         }
         if (top.write_valid && status == RUNNING) {
             alive = true;
-            copy_words(top.write_data, word, job.word_words);
+            copy_words(top.write_data, word, job.word_words[0]);
             status = record_word(job, 1 + top.write_layer, top.write_tile, top.write_channel, word);
+        }
+        if (top.stream_valid && status == RUNNING) {
+            alive = true;
+            const uint32_t tensor = job.layers + top.layer;
+            if (tensor < job.tensors) {
+                copy_words(top.stream_data, word, job.word_words[tensor]);
+            }
+            status = record_word(job, tensor, top.stream_tile, top.stream_channel, word);
         }
         if (simulation->waiting && !top.o_valid) status = WITHDRAWN;
         if (top.o_valid && status == RUNNING) {
@@ -281,7 +295,7 @@ int simulation_run(Simulation* simulation, Job* job_pointer, uint64_t until, uin
             job.accept_wait = job.block;
             job.block = 0;
         }
-        const bool waits = job.fed < job.byte_count && top.i_ready && !top.i_valid;
+        const bool waits = job.fed < job.input_count && top.i_ready && !top.i_valid;
         if (alive) {
             job.quiet = 0;
         } else if (!top.o_valid && !waits && ++job.quiet > job.patience) {

@@ -9,6 +9,7 @@ from amaranth.back import rtlil
 
 from hw.engine import Engine
 from hw.program import Program
+from model.network import INPUT, Network
 from sim.compiled.cache import cached
 from sim.compiled.contents import read_at_start, without_contents
 from sim.compiled.cxx import FLAGS, compile_library, run_tool
@@ -86,13 +87,22 @@ def build_library(
     return cached(key, build, lambda: on_stage(waiting)) / LIBRARY
 
 
+def _input(network: Network) -> tuple:
+    """What decides the circuit behind the input."""
+    stem = network.stem
+    if stem is None:
+        return (network.encoding,)
+    return stem.out_shape, stem.stream.bits, stem.out_bits, stem.step, INPUT in network.kept_streams
+
+
 def _ingredients(shape: Program) -> list[str]:
     """Everything that decides what is generated: the shape, our sources, Amaranth."""
     network = shape.network
     made_of = (
         *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
-        *(network.image, network.encoding, network.input_thresholds.tolist(), shape.images),
+        *(network.image, _input(network), network.input_thresholds.tolist(), shape.images),
         *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port, shape.serial_head),
+        shape.stream_shape,
     )
     folders = (ROOT / "hw", ROOT / "sim/compiled")
     sources = sorted(file for folder in folders for file in folder.rglob("*.py"))

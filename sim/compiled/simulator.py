@@ -3,7 +3,7 @@
 import ctypes
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
+from model.host import engine_input
 from sim.compiled.contents import OPTION, write_contents
 from sim.cycles import PHASES, TIMELINE
+from sim.maps import MapShape, map_shapes
 from sim.recorder import ImageTensors
 from sim.stalls import Stalls
 from sim.watcher import Recording, check_supply
@@ -34,15 +36,15 @@ class _Job(ctypes.Structure):
     """Mirror of struct Job in harness.cpp, field by field."""
 
     _fields_ = [
-        ("bytes", ctypes.c_void_p),
-        ("byte_count", ctypes.c_uint64),
+        ("input", ctypes.c_void_p),
+        ("input_count", ctypes.c_uint64),
+        ("input_bytes", ctypes.c_uint64),
         ("image_count", ctypes.c_uint64),
         ("patience", ctypes.c_uint64),
         ("tensors", ctypes.c_uint32),
         ("layers", ctypes.c_uint32),
-        ("word_words", ctypes.c_uint32),
         ("classes", ctypes.c_uint32),
-        *((name, ctypes.c_void_p) for name in ("tiles", "channels", "offsets")),
+        *((name, ctypes.c_void_p) for name in ("word_words", "tiles", "channels", "offsets")),
         ("record_words", ctypes.c_uint64),
         ("ring", ctypes.c_uint64),
         *(
@@ -74,29 +76,41 @@ class _Job(ctypes.Structure):
 class _Map:
     """Where a tensor lies in an image's record, and how its words become a map."""
 
-    def __init__(self, name: str, shape: tuple[int, int, int], pixels: int, offset: int):
-        self.name = name
-        self.channels, self.height, self.width = shape
+    def __init__(self, shape: MapShape, pixels: int, offset: int):
+        self.name = shape.layer if shape.tensor != "stream" else f"{shape.layer}, stream"
+        self.there, self.bits = shape.there, shape.bits
+        self.channels, self.height, self.width = shape.shape
         self.tiles = tiles(self.height, self.width, pixels)
         columns = tile_columns(self.width, pixels)
         self.lanes = rows_per_tile(self.width, pixels) * columns
         self.columns = row_tiles(self.width, pixels) * columns
         self.offset = offset
-        self.word_words = -(-pixels // 32)
+        self.word_words = -(-pixels * self.bits // 32)
 
     @property
     def words(self) -> int:
         """32-bit words of one image."""
         return self.tiles * self.channels * self.word_words
 
-    def unpack(self, records: np.ndarray) -> np.ndarray:
-        """The maps, bool [n, channels, height, width], of n images' records."""
+    def unpack(self, records: np.ndarray) -> np.ndarray | Iterable[None]:
+        """The maps [n, channels, height, width] of n images' records, bool or, of numbers, int64;
+        Nones where the layer puts out no such map."""
         count = len(records)
+        if not self.there:
+            return [None] * count
         words = records[:, self.offset : self.offset + self.words]
         bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
-        lanes = bits.reshape(count, self.tiles, self.channels, -1)[..., : self.lanes]
+        bits = bits.reshape(count, self.tiles, self.channels, -1)[..., : self.lanes * self.bits]
+        lanes = bits if self.bits == 1 else self._numbers(bits)
         pixels = lanes.swapaxes(1, 2).reshape(count, self.channels, -1, self.columns)
-        return np.ascontiguousarray(pixels[:, :, : self.height, : self.width]).view(bool)
+        pixels = np.ascontiguousarray(pixels[:, :, : self.height, : self.width])
+        return pixels.view(bool) if self.bits == 1 else pixels
+
+    def _numbers(self, bits: np.ndarray) -> np.ndarray:
+        """Signed numbers, int64 [..., lanes], of lanes' bits, the lowest first."""
+        weights = 1 << np.arange(self.bits)
+        weights[-1] *= -1
+        return bits.reshape(*bits.shape[:-1], self.lanes, self.bits) @ weights
 
 
 class CompiledHarness:
@@ -125,16 +139,15 @@ class CompiledHarness:
         self.recording = Recording()
         self.on_progress = on_progress
         self._names = [layer.name for layer in network.layers]
-        self._bytes = np.ascontiguousarray(images).tobytes()
-        shapes = [network.planes_shape, *(conv.out_shape for conv in network.convs)]
+        self._sent = engine_input(network, images)
         self._maps: list[_Map] = []
         offset = 0
-        for name, shape in zip(["input", *self._names[:-1]], shapes, strict=True):
-            self._maps.append(_Map(name, shape, pixels, offset))
+        for shape in map_shapes(network):
+            self._maps.append(_Map(shape, pixels, offset))
             offset += self._maps[-1].words
         self._index = index_stream(program) if program.index_port else None
         self._buffers = self._allocate(offset, network.head.classes, len(network.layers))
-        self._job = self._describe(stalls or Stalls(), patience, pixels)
+        self._job = self._describe(stalls or Stalls(), patience)
         self._look = look
         if look is not None:
             self._job.look = ctypes.addressof(look.c)
@@ -184,6 +197,7 @@ class CompiledHarness:
     def _allocate(self, record: int, classes: int, layers: int) -> dict[str, np.ndarray]:
         maps = self._maps
         return {
+            "word_words": np.array([m.word_words for m in maps], np.uint32),
             "tiles": np.array([m.tiles for m in maps], np.uint32),
             "channels": np.array([m.channels for m in maps], np.uint32),
             "offsets": np.array([m.offset for m in maps], np.uint64),
@@ -194,19 +208,19 @@ class CompiledHarness:
             "starts": np.zeros(RING, np.uint64),
             "results": np.zeros(RING, np.uint64),
             "written": np.zeros(len(maps), np.uint64),
-            "seen": np.zeros((RING, record // maps[0].word_words), np.uint8),
+            "seen": np.zeros((RING, record), np.uint8),
             "timeline": np.zeros(TIMELINE, np.uint16),
         }
 
-    def _describe(self, stalls: Stalls, patience: int, pixels: int) -> _Job:
+    def _describe(self, stalls: Stalls, patience: int) -> _Job:
         buffers, feed = self._buffers, stalls.input
         job = _Job(
-            byte_count=len(self._bytes),
+            input_count=self._sent.size,
+            input_bytes=self._sent.itemsize,
             image_count=len(self.images),
             patience=patience,
             tensors=len(self._maps),
             layers=len(self._names),
-            word_words=-(-pixels // 32),
             classes=buffers["scores"].shape[1],
             record_words=buffers["records"].shape[1],
             ring=RING,
@@ -227,7 +241,7 @@ class CompiledHarness:
             job.index_pause = stalls.index_threshold
             job.index_wait = pauses.next()
             job.index_state = pauses.state
-        job.bytes = ctypes.cast(ctypes.c_char_p(self._bytes), ctypes.c_void_p)
+        job.input = self._sent.ctypes.data
         for name, buffer in buffers.items():
             setattr(job, name, buffer.ctypes.data)
         return job
@@ -245,10 +259,12 @@ class CompiledHarness:
         records = buffers["records"][places]
         maps = [m.unpack(records) for m in self._maps]
         scores = buffers["scores"][places]
-        for (planes, *activations), *answer in zip(
+        count = len(self._names) - 1
+        for (planes, *outputs), *answer in zip(
             zip(*maps, strict=True), scores, buffers["labels"][places].tolist(), strict=True
         ):
-            recording.images.append(ImageTensors(planes, tuple(activations), *answer))
+            activations, streams = tuple(outputs[:count]), tuple(outputs[count:])
+            recording.images.append(ImageTensors(planes, activations, *answer, streams))
         recording.cycles += buffers["cycles"][places, :, :phases].tolist()
         recording.starts += buffers["starts"][places].tolist()
         recording.results += buffers["results"][places].tolist()

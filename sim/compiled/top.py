@@ -8,6 +8,7 @@ from hw.engine import Engine
 __all__ = ["SCORE_BITS", "SimulationTop"]
 
 SCORE_BITS = 64
+STREAM_WORD = ("stream_valid", "stream_tile", "stream_channel", "stream_data")
 
 
 class SimulationTop(Elaboratable):
@@ -17,7 +18,8 @@ class SimulationTop(Elaboratable):
     ``o_scores`` (class k, sign extended, at bit 64 * k, or the next one of a head that sends one
     after the other), ``o_last`` (with a result's last scores) and, unless ``probed`` is false,
     every member of the probe. The index port's are ``index_valid``, ``index_payload`` and
-    ``index_ready``, always there so that one harness drives every engine.
+    ``index_ready``; they and the probe's of a stream are always there so that one harness drives
+    every engine.
     """
 
     def __init__(self, engine: Engine, probed: bool = True):
@@ -25,7 +27,7 @@ class SimulationTop(Elaboratable):
         serial = engine.program.serial_head is not None
         self.i_valid = Signal()
         self.i_ready = Signal()
-        self.i_payload = Signal(8)
+        self.i_payload = Signal(engine.program.input_bits)
         self.o_valid = Signal()
         self.o_ready = Signal()
         self.o_label = Signal(16)
@@ -40,13 +42,15 @@ class SimulationTop(Elaboratable):
             name: Signal(Value.cast(getattr(engine.probe, name)).shape(), name=name)
             for name in (engine.probe.signature.members if probed else ())
         }
+        absent = [name for name in STREAM_WORD if name not in self.probed] if probed else []
+        self._absent = [Signal(name=name) for name in absent]
 
     @property
     def ports(self) -> list[Value]:
         own = (self.i_valid, self.i_ready, self.i_payload)
         own += (self.o_valid, self.o_ready, self.o_label, self.o_last)
         index = (self.index_valid, self.index_ready, self.index_payload)
-        return [*own, *index, Value.cast(self.o_scores), *self.probed.values()]
+        return [*own, *index, Value.cast(self.o_scores), *self.probed.values(), *self._absent]
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -77,4 +81,5 @@ class SimulationTop(Elaboratable):
                 m.d.comb += self.o_scores[place].eq(engine.o.payload.scores[place])
         for name, signal in self.probed.items():
             m.d.comb += signal.eq(Value.cast(getattr(engine.probe, name)))
+        m.d.comb += [signal.eq(0) for signal in self._absent]
         return m

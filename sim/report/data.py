@@ -83,6 +83,8 @@ def build_report(
         "activation_bits_read": sum(layer["activation_bits_read"] for layer in layers),
         "activation_bits_written": sum(layer["activation_bits_written"] for layer in layers),
         "input_bits_written": input_bits_written(program),
+        "activation_bits_held": program.activation_bits,
+        "stream_bits_held": program.stream_bits,
         "lanes": lanes_over_time(program, outcome),
         "simulated_cycles": outcome.total,
         "seconds": round(seconds, 2),

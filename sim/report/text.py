@@ -62,6 +62,7 @@ def markdown(report: dict) -> str:
         "",
         f"All layers read {bits(report['index_bits_read'])} of indices "
         f"and {bits(report['activation_bits_read'])} of activations an image.",
+        *_held(report),
         "",
         "## Made by",
         "",
@@ -77,6 +78,13 @@ def markdown(report: dict) -> str:
 _TRAFFIC = (
     "index_bits_stored", "index_bits_read", "activation_bits_read", "activation_bits_written",
 )  # fmt: skip
+
+
+def _held(report: dict) -> list[str]:
+    """How much memory the maps take that live at one time, at the worst time."""
+    streams = report["stream_bits_held"]
+    also = f", those of streams {bits(streams)}" if streams else ""
+    return [f"Maps of activations take {bits(report['activation_bits_held'])} of memory{also}."]
 
 
 def _bars(layers: list[dict]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from sim.comparison import Difference
+from sim.maps import map_shapes
 from sim.outcome import BatchResult
 from sim.waves.look import NEVER, Look, Position
 from sim.waves.window import Window
@@ -18,8 +19,8 @@ MOST_BEFORE = 1000
 
 @dataclass(frozen=True)
 class Word:
-    """A word that the engine writes: the batch's number of its image, its tensor (0 the planes,
-    then the convolutions' activations), and its place in the tensor."""
+    """A word that the engine writes: the batch's number of its image, its tensor's (`sim.maps`),
+    and its place in the tensor."""
 
     image: int
     tensor: int
@@ -33,10 +34,9 @@ class Finder(Look):
     def __init__(self, word: Word, program: Program):
         super().__init__()
         self.word = word
-        first = program.plans[0]
-        sizes = [tiles(first.height, first.width, program.parameters.pixels) * first.c_in]
-        sizes += [plan.out_tiles * plan.c_out for plan in program.plans]
-        self._words = sizes[word.tensor]
+        channels, height, width = map_shapes(program.network)[word.tensor].shape
+        self._words = tiles(height, width, program.parameters.pixels) * channels
+        self._layers = len(program.plans)
         self._written = 0
         self._found: int | None = None
         for name, value in vars(word).items():
@@ -53,9 +53,12 @@ class Finder(Look):
         word = self.word
         if word.tensor == 0:
             written, place = seen.plane_valid, (seen.plane_tile, seen.plane_channel)
-        else:
+        elif word.tensor <= self._layers:
             written = seen.write_valid and seen.write_layer == word.tensor - 1
             place = (seen.write_tile, seen.write_channel)
+        else:
+            written = seen.stream_valid and seen.layer == word.tensor - 1 - self._layers
+            place = (seen.stream_tile, seen.stream_channel)
         if written:
             image = self._written // self._words
             self._written += 1
@@ -74,9 +77,10 @@ def word_of(difference: Difference, number: int, program: Program) -> Word | Non
     """
     if difference.row is None:
         return None
-    names = ["input", *(plan.name for plan in program.plans)]
-    tensor = names.index(difference.layer)
-    width = program.network.image[2] if tensor == 0 else program.plans[tensor - 1].out_width
+    shapes = map_shapes(program.network)
+    names = [(shape.layer, shape.tensor) for shape in shapes]
+    tensor = names.index((difference.layer, difference.tensor))
+    *_, width = shapes[tensor].shape
     pixels = program.parameters.pixels
     row, column = (
         difference.row // rows_per_tile(width, pixels),
@@ -98,8 +102,8 @@ def around(cycle: int, word: Word | None, program: Program) -> Window:
     elif word.tensor == 0:
         computing = program.parameters.pixels + program.levels
     else:
-        plan = program.plans[word.tensor - 1]
-        passes = plan.planes * plan.groups * min(plan.word_tiles, plan.tiles)
+        plan = program.plans[(word.tensor - 1) % len(program.plans)]
+        passes = plan.tile_passes * min(plan.word_tiles, plan.tiles)
         computing = program.timing.write_stage + (passes - 1) * plan.pass_cycles
     return Window(max(cycle - min(computing + BEFORE, MOST_BEFORE), 0), cycle + AFTER)
 
