@@ -13,9 +13,10 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
+from hw.head import head_words, offset_words, units_needed
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
-from hw.program import LayerPlan, MemoryImages, Program, Sizes
+from hw.program import LayerPlan, MemoryImages, Program, Sizes, score_bits
 from hw.schedule import Timing
 from hw.starts import start_bits, start_values
 from model import bits
@@ -63,8 +64,9 @@ def compile_network(
     if sizes is not None:
         _check_sizes(needed, sizes)
     sizes = sizes or needed
-    images = _images(network, parameters, sizes.sum_bits)
-    return Program(network, parameters, timing, sizes, geometries, plans, images, port)
+    units = _head_units(network, plans, timing)
+    images = _images(network, parameters, sizes.sum_bits, units)
+    return Program(network, parameters, timing, sizes, geometries, plans, images, units, port)
 
 
 def _index_port(bits: int | None, words: int | None) -> IndexPort | None:
@@ -219,14 +221,21 @@ def _place_maps(network: Network, pixels: int) -> list[int]:
     return [depth - n if place % 2 else 0 for place, n in enumerate(words)] + [0]
 
 
-def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> MemoryImages:
+def _head_units(network: Network, plans: tuple[LayerPlan, ...], timing: Timing) -> int:
+    """The head's multipliers: enough to be done before the next image comes to its last layer."""
+    others = (
+        timing.reading(plan.reads).layer(plan.name, plan.passes, plan.c_out, plan.macs).cycles
+        for plan in plans[:-1]
+    )
+    return units_needed(network.head.classes, network.head.channels, sum(others))
+
+
+def _images(
+    network: Network, parameters: ArrayParameters, sum_bits: int, units: int
+) -> MemoryImages:
     head = network.head
     size = head.height * head.width
     weight = head.weight.astype(np.int64)
-    words = [
-        sum((int(w) & 0xFF) << (8 * k) for k, w in enumerate(weight[:, channel]))
-        for channel in range(head.channels)
-    ]
     # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
     offsets = head.bias.astype(np.int64) - size * weight.sum(axis=1)
     return MemoryImages(
@@ -235,8 +244,8 @@ def _images(network: Network, parameters: ArrayParameters, sum_bits: int) -> Mem
             w for conv in network.convs for w in _thresholds(conv, parameters, sum_bits)
         ),
         codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
-        head=tuple(words),
-        head_offsets=tuple(int(offset) for offset in offsets),
+        head=head_words(weight, units),
+        head_offsets=offset_words(offsets, units, score_bits(network)),
     )
 
 
@@ -301,7 +310,7 @@ def _needed(
         index_words=sum(plan.groups * plan.c_out for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.channels,
+        head_words=network.head.channels * network.head.classes,
         partial_sums=max((p.c_out for p in plans if p.groups > 1), default=0),
         pool_words=max((p.c_out for p in plans if p.pool), default=0),
         sum_bits=start_bits(max(plan.c_in for plan in plans)),

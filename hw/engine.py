@@ -19,6 +19,7 @@ the schedule stays as it is, in cycles of its own.
 from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import bits_for
 
 from hw.descriptor import descriptor_layout, descriptor_rows
 from hw.geometry import Geometry
@@ -115,10 +116,10 @@ class Engine(wiring.Component):
             windows.write_data.eq(words.word),
         ]
         outer.d.comb += [
-            head.clear.eq(_moving(sequencer.start & last_layer, go)),
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
+            head.first_tile.eq(words.tile == 0),
             head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
@@ -160,10 +161,13 @@ class Engine(wiring.Component):
         return Head(
             program.images.head,
             program.images.head_offsets,
+            classes=program.classes,
+            channels=program.network.head.channels,
+            units=program.head_units,
             pixels=pixels,
             tile_lanes=tile_lanes,
             last_lanes=last_lanes,
-            sum_bits=program.head_bits,
+            count_bits=bits_for(final.out_height * final.out_width),
             score_bits=program.score_bits,
         )
 

@@ -5,18 +5,26 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
+from hw.head import head_cycles
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from hw.starts import PLACES
 from model.format import Network
 
-__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "threshold_bits"]
+__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "score_bits", "threshold_bits"]
 
 
 def threshold_bits(sum_bits: int) -> int:
     """Bits of a word of the threshold memory: flip, and a start for every place in a map."""
     return 1 + PLACES * sum_bits
+
+
+def score_bits(network: Network) -> int:
+    """Width of a score, signed; also of its offset, and of what it comes to on the way."""
+    head = network.head
+    largest = 128 * head.channels * head.height * head.width
+    return bits_for(largest + max(abs(int(bias)) for bias in head.bias)) + 1
 
 
 @dataclass(frozen=True)
@@ -111,8 +119,8 @@ class MemoryImages:
 
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
     ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
-    ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
-    ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class.
+    ``codebooks``: kernel numbers, ``entries`` a layer. ``head`` and ``head_offsets``: weights and
+    offsets of the dense layer, in the words of `hw.head`.
     """
 
     indices: tuple[int, ...]
@@ -126,8 +134,8 @@ class MemoryImages:
 class Program:
     """A network compiled for an engine.
 
-    With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them.
+    ``head_units`` are the head's multipliers. With an ``index_port``, the index words come through
+    it (`hw.index_stream`) and the engine has no memory for them.
     """
 
     network: Network
@@ -137,6 +145,7 @@ class Program:
     geometries: tuple[Geometry, ...]
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
+    head_units: int
     index_port: IndexPort | None = None
 
     @property
@@ -176,19 +185,9 @@ class Program:
         )
 
     @property
-    def head_bits(self) -> int:
-        """Width of the head's accumulators: weights times counts of +1 pixels."""
-        head = self.network.head
-        return bits_for(128 * head.channels * head.height * head.width) + 1
-
-    @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
-        head = self.network.head
-        largest = 128 * head.channels * head.height * head.width + max(
-            abs(int(bias)) for bias in head.bias
-        )
-        return bits_for(largest) + 1
+        return score_bits(self.network)
 
     @property
     def image_bytes(self) -> int:
@@ -208,5 +207,5 @@ class Program:
 
     @property
     def head_cycles(self) -> int:
-        """Cycles from the last layer's end to the result: one a class, and one to hand over."""
-        return self.classes + 1
+        """Cycles from the last layer's end to the result, beside the next image's first layers."""
+        return head_cycles(self.classes, self.network.head.channels, self.head_units)

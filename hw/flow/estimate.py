@@ -62,7 +62,7 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
         *banks,
         ("rom", p.channels * p.tau, sizes.index_words),
         ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
-        ("rom", 8 * program.classes, sizes.head_words),
+        ("rom", 8 * program.head_units, sizes.head_words // program.head_units),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),

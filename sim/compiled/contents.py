@@ -20,13 +20,12 @@ OPTION = "contents"
 def _memories(program: Program) -> dict[str, tuple[int, ...]]:
     """Words by the memory's name in the circuit; the names are unique there."""
     images = program.images
-    mask = (1 << program.score_bits) - 1
     return {
         "indices": () if program.index_port else images.indices,
         "threshold_words": images.thresholds,
         "codebooks": images.codebooks,
         "weights": images.head,
-        "offsets": tuple(offset & mask for offset in images.head_offsets),
+        "offsets": images.head_offsets,
     }
 
 

@@ -92,7 +92,7 @@ def _ingredients(shape: Program) -> list[str]:
     made_of = (
         *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
         *(network.image, network.input_thresholds.tolist(), shape.images),
-        *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port),
+        *(shape.classes, shape.head_units, shape.score_bits, shape.index_port),
     )
     folders = (ROOT / "hw", ROOT / "sim/compiled")
     sources = sorted(file for folder in folders for file in folder.rglob("*.py"))
