@@ -7,8 +7,10 @@ to its last layer, nobody needs the counts. `units_needed` says how many multipl
 
 Each of M multipliers does one class at a time, M classes in turn, a channel a cycle::
 
-    cycle      0              1                 2               3
-    channel    addressed      count, weights    multiplied      added, registered
+    cycle      0            1                  2             3             4
+    channel    addressed    count, weights     registered    multiplied    added, registered
+
+(Block RAM is slow: what it gives is multiplied a cycle later.)
 
 Classes leave in order, one a cycle, through one comparator; then the result waits at ``o`` while
 the head is ready for the next image.
@@ -31,7 +33,7 @@ __all__ = ["Head", "head_cycles", "head_words", "offset_words", "result_layout",
 WEIGHT_BITS = 8
 # From a group's last channel to the comparison of its first class, and from that of the last
 # class to the result.
-_COMPLETE, _HAND_OVER = 3, 1
+_COMPLETE, _HAND_OVER = 4, 1
 
 
 def result_layout(classes: int, score_bits: int) -> data.StructLayout:
@@ -199,31 +201,33 @@ class Head(wiring.Component):
         with m.If(self.finish):
             m.d.sync += [address.eq(0), group.eq(0)]
         weights = rom(m, "weights", WEIGHT_BITS * self.units, self.weights, address)
-        # What accompanies a channel, one, two and three cycles after its address.
-        valid, first, last = [Signal(3, name=name) for name in ("valid", "first", "last")]
+        times, factor = Signal.like(weights), Signal.like(count)
+        m.d.sync += [times.eq(weights), factor.eq(count)]
+        # What accompanies a channel, one to four cycles after its address.
+        valid, first, last = [Signal(4, name=name) for name in ("valid", "first", "last")]
         m.d.sync += [
             valid.eq(Cat(reading, valid)),
             first.eq(Cat(channel == 0, first)),
             last.eq(Cat(reading & (channel == self.channels - 1), last)),
         ]
-        with m.If(last[0]):
+        with m.If(last[1]):
             m.d.sync += group.eq(group + 1)
         offsets = rom(m, "offsets", self.score_bits * self.units, self.offsets, group)
         scores = []
         for unit in range(self.units):
-            weight = weights.word_select(unit, WEIGHT_BITS).as_signed()
+            weight = times.word_select(unit, WEIGHT_BITS).as_signed()
             offset = offsets.word_select(unit, self.score_bits).as_signed()
             # A score is 2 * (products) + offset: the offset's low bit is the score's.
             product = Signal(signed(WEIGHT_BITS + self.count_bits), name=f"product{unit}")
             total = Signal(signed(self.score_bits - 1), name=f"total{unit}")
             low = Signal(name=f"low{unit}")
-            m.d.sync += product.eq(weight * count)
-            with m.If(valid[1]):
-                m.d.sync += total.eq(product + Mux(first[1], offset[1:].as_signed(), total))
-            with m.If(first[1]):
+            m.d.sync += product.eq(weight * factor)
+            with m.If(valid[2]):
+                m.d.sync += total.eq(product + Mux(first[2], offset[1:].as_signed(), total))
+            with m.If(first[2]):
                 m.d.sync += low.eq(offset[0])
             scores.append(Cat(low, total))
-        return scores, last[2]
+        return scores, last[3]
 
     def _compare(self, m: Module, scores: list, ready, complete: Signal) -> tuple[Signal, Signal]:
         """Compares the scores class by class; the best one's number, and all of them."""

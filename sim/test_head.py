@@ -98,9 +98,9 @@ def test_scores_and_class(channels, height, width, classes, units, pixels, kind,
 
 def test_as_few_multipliers_as_are_in_time():
     assert units_needed(10, 64, 1000) == 1
-    assert [head_cycles(10, 64, units) for units in (1, 2, 5, 10)] == [645, 326, 137, 78]
-    assert units_needed(10, 64, 645) == 1
-    assert units_needed(10, 64, 644) == 2
+    assert [head_cycles(10, 64, units) for units in (1, 2, 5, 10)] == [646, 327, 138, 79]
+    assert units_needed(10, 64, 646) == 1
+    assert units_needed(10, 64, 645) == 2
     # Where there is no time at all, all classes at once.
     assert units_needed(10, 64, 0) == 10
     assert units_needed(7, 64, 450) == 7
