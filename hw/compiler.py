@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
-from hw.head import head_words, offset_words, units_needed
+from hw.head_plan import head_words, offset_words, units_needed
 from hw.layout import row_tiles, rows_per_tile, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, score_bits

@@ -16,7 +16,7 @@ Where a word is not there in time, everything but the index side and the head re
 the schedule stays as it is, in cycles of its own.
 """
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
+from amaranth.hdl import Const, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import bits_for
@@ -96,6 +96,10 @@ class Engine(wiring.Component):
         final = program.plans[-1]
         # What has fewer lanes: the map's last tile, or every row's where rows are cut.
         last_tile = words.row_end if final.out_columns > 1 else words.tile == final.out_tiles - 1
+        first_tile = words.tile == 0
+        if final.out_tiles == 1:
+            # Said once and for all, it spares the head the lanes that hold nothing.
+            first_tile = last_tile = Const(1)
         m.d.comb += [
             sequencer.warming.eq(issuer.warming),
             sequencer.issuing.eq(issuer.tag.valid),
@@ -119,7 +123,7 @@ class Engine(wiring.Component):
             head.valid.eq(_moving(words.valid & last_layer, go)),
             head.word.eq(words.word),
             head.channel.eq(words.channel),
-            head.first_tile.eq(words.tile == 0),
+            head.first_tile.eq(first_tile),
             head.last_tile.eq(last_tile),
             head.finish.eq(_moving(sequencer.finish, go)),
         ]

@@ -3,7 +3,7 @@
 Score k is a sum over channels of ``weight[k, channel] * pixels that are +1``. While the last layer
 runs, the +1 pixels of every channel are counted, tile by tile, into a small memory. Then a few
 multipliers walk all weights, class by class, and there is time for it: until the next image comes
-to its last layer, nobody needs the counts. `units_needed` says how many multipliers are enough.
+to its last layer, nobody needs the counts. `hw.head_plan` says how many multipliers are enough.
 
 Each of M multipliers does one class at a time, M classes in turn, a channel a cycle::
 
@@ -16,9 +16,6 @@ Classes leave in order, one a cycle, through one comparator; then the result wai
 the head is ready for the next image.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -26,14 +23,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.geometry import lane_mask
+from hw.head_plan import WEIGHT_BITS
 from hw.rom import rom
 
-__all__ = ["Head", "head_cycles", "head_words", "offset_words", "result_layout", "units_needed"]
-
-WEIGHT_BITS = 8
-# From a group's last channel to the comparison of its first class, and from that of the last
-# class to the result.
-_COMPLETE, _HAND_OVER = 4, 1
+__all__ = ["Head", "result_layout"]
 
 
 def result_layout(classes: int, score_bits: int) -> data.StructLayout:
@@ -43,43 +36,13 @@ def result_layout(classes: int, score_bits: int) -> data.StructLayout:
     )
 
 
-def head_cycles(classes: int, channels: int, units: int) -> int:
-    """Cycles from ``finish`` to the result, with so many multipliers."""
-    walk = (classes // units - 1) * max(channels, units) + channels
-    return walk + _COMPLETE + units + _HAND_OVER
-
-
-def units_needed(classes: int, channels: int, cycles: int) -> int:
-    """The fewest multipliers that are done within so many cycles; one a class if none are."""
-    divisors = (units for units in range(1, classes + 1) if classes % units == 0)
-    return next((u for u in divisors if head_cycles(classes, channels, u) <= cycles), classes)
-
-
-def head_words(weight: np.ndarray, units: int) -> tuple[int, ...]:
-    """Words of the weights' memory, in order of use, from int [classes, channels].
-
-    A word holds a channel's weights of ``units`` classes, the lowest one at bit 0.
-    """
-    groups = weight.astype(np.int64).reshape(-1, units, weight.shape[1])
-    return tuple(_packed(column, WEIGHT_BITS) for group in groups for column in group.T)
-
-
-def offset_words(offsets: np.ndarray, units: int, score_bits: int) -> tuple[int, ...]:
-    """Words of the offsets' memory, those of ``units`` classes in each."""
-    return tuple(_packed(group, score_bits) for group in offsets.reshape(-1, units))
-
-
-def _packed(values: Sequence[int], width: int) -> int:
-    mask = (1 << width) - 1
-    return sum((int(value) & mask) << width * place for place, value in enumerate(values))
-
-
 class Head(wiring.Component):
-    """See the module; a word is counted in 2 cycles, a result takes `head_cycles`.
+    """See the module; a word is counted in 2 cycles, a result takes `head_cycles`
+    of `hw.head_plan`.
 
     Parameters
     ----------
-    weights, offsets : contents of its memories, of `head_words` and `offset_words`.
+    weights, offsets : contents of its memories, as `hw.head_plan` makes them.
     classes, channels, units : of the dense layer, and multipliers; ``units`` divides ``classes``.
     pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in a last tile.
     count_bits : of a channel's count of +1 pixels. score_bits : of a score, signed.

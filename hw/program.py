@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from amaranth.utils import bits_for
 
 from hw.geometry import Geometry
-from hw.head import head_cycles
+from hw.head_plan import head_cycles
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
@@ -120,7 +120,7 @@ class MemoryImages:
     ``indices``: C indices of tau bits, channel j at bit ``tau * j``, in order of use.
     ``thresholds``: flip, then the starts of nine places from the lowest bit up, see `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head`` and ``head_offsets``: weights and
-    offsets of the dense layer, in the words of `hw.head`.
+    offsets of the dense layer, in the words of `hw.head_plan`.
     """
 
     indices: tuple[int, ...]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.head import Head, head_cycles, head_words, offset_words, units_needed
+from hw.head import Head
+from hw.head_plan import head_cycles, head_words, offset_words, units_needed
 from hw.layout import pack_map
 from model import golden
 from model.format import Head as HeadLayer
