@@ -9,7 +9,8 @@ while the stream waits::
     i           n pixels        (waits)
     write                       level 0, 1, ...
 
-so an image takes one cycle a pixel and one a written word. Two halves of the input memory let
+so an image takes one cycle a pixel and one a written word, and one for each cycle in which the
+memory cannot take that word. Two halves of the input memory let
 the next image come in while this one is computed: ``full`` says which halves hold one.
 """
 
@@ -39,6 +40,7 @@ class Encoder(wiring.Component):
     i : stream of bytes.
     write_valid, write_half, write_bank, write_address, write_data : a word for the input memory;
         the address counts within the half.
+    write_ready : In, it is taken.
     write_tile, write_channel : which word it is (observation).
     full : Out(2), halves that hold a whole image; release : In(2), strobes that free them.
     """
@@ -63,6 +65,7 @@ class Encoder(wiring.Component):
             {
                 "i": In(stream.Signature(8)),
                 "write_valid": Out(1),
+                "write_ready": In(1, init=1),
                 "write_half": Out(1),
                 "write_bank": Out(range(BANKS)),
                 "write_address": Out(range(max(half_words, 2))),
@@ -130,7 +133,7 @@ class Encoder(wiring.Component):
 
         full_now = Signal(2)
         m.d.sync += self.full.eq((self.full | full_now) & ~self.release)
-        with m.If(writing):
+        with m.If(writing & self.write_ready):
             m.d.sync += level.eq(level + 1)
             with m.If(last_level):
                 m.d.sync += [level.eq(0), writing.eq(0), place.eq(0)]

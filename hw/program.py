@@ -196,7 +196,8 @@ class Program:
 
     @property
     def load_cycles(self) -> int:
-        """Cycles in which the encoder takes one image, when a pixel comes every cycle.
+        """Cycles in which the encoder takes one image, when a pixel comes every cycle and no
+        layer writes a word at the same time.
 
         A pixel a cycle, and a cycle a level for every finished word. It runs while the image
         before is computed.

@@ -55,12 +55,8 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
     """The engine's larger memories: "ram", "rom" or, told to be block RAM, "block";
     bits a word, words."""
     p, sizes = program.parameters, program.sizes
-    banks = [
-        ("ram", p.pixels, 2 * sizes.input_words),
-        ("ram", p.pixels, sizes.activation_words),
-    ] * BANKS
     return [
-        *banks,
+        *[("ram", p.pixels, sizes.activation_words + 2 * sizes.input_words)] * BANKS,
         ("rom", p.channels * p.tau, sizes.index_words),
         ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
         ("rom", 8 * program.head_units, sizes.head_words // program.head_units),
