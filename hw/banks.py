@@ -3,8 +3,9 @@
 Tile ``t`` of a map lies in bank ``t % 3``; within its bank, word ``(t // 3) * channels + c``
 behind the map's base holds channel ``c``. Where rows are cut into ``n`` tiles (see `hw.layout`),
 tile ``k`` of row ``t`` lies in bank ``t % 3`` too, at ``((t // 3) * n + k) * channels + c``. A read
-presents one address a bank and gets three words a cycle later. Reads and writes never meet in one
-word: a layer reads one map while it writes another.
+presents one address a bank and gets three words two cycles later: block RAM is slow, so what it
+gives is registered. Reads and writes never meet in one word:
+a layer reads one map while it writes another.
 """
 
 from amaranth.hdl import Module, Signal
@@ -23,11 +24,11 @@ class BankedMemory(wiring.Component):
     Members
     -------
     read_address : In, [3] addresses, one a bank.
-    read_data : Out, [3] words, one cycle after the address.
+    read_data : Out, [3] words, two cycles after the address.
     write_valid, write_bank, write_address, write_data : In; readable from the next cycle on.
     """
 
-    latency = 1
+    latency = 2
 
     def __init__(self, pixels: int, depth: int):
         self.pixels = pixels
@@ -52,11 +53,11 @@ class BankedMemory(wiring.Component):
             read, write = memory.read_port(), memory.write_port()
             m.d.comb += [
                 read.addr.eq(self.read_address[bank]),
-                self.read_data[bank].eq(read.data),
                 write.addr.eq(self.write_address),
                 write.data.eq(self.write_data),
                 write.en.eq(self.write_valid & (self.write_bank == bank)),
             ]
+            m.d.sync += self.read_data[bank].eq(read.data)
         return m
 
 

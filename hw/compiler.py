@@ -13,11 +13,12 @@ import numpy as np
 from hw.array import array_timing
 from hw.geometry import Geometry
 from hw.head_plan import HeadPlan, is_counted, plan_head
+from hw.head_units import head_words, offset_words, units_needed
 from hw.layout import row_tiles, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.places import Places, bank_words, place_maps
 from hw.plane_queue import PlaneQueue
-from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan
+from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan, score_bits
 from hw.schedule import Timing
 from hw.starts import odd_places, rotated, start_bits, start_values
 from hw.stem_input import level_words
@@ -69,9 +70,13 @@ def compile_network(
         _check_sizes(needed, sizes)
     sizes = sizes or needed
     images = _images(network, parameters, sizes.sum_bits, streams)
-    serial_head = None
-    if not is_counted(network.head):
-        hidden = sum(plan.passes * plan.pass_cycles for plan in plans[:-1])
+    # What the head does goes on beside the next image's layers but the last.
+    hidden = sum(plan.passes * plan.pass_cycles for plan in plans[:-1])
+    units, serial_head = 0, None
+    if is_counted(network.head):
+        units = units_needed(network.head.classes, network.head.channels, hidden)
+        images = _with_head(images, network, units)
+    else:
         serial_head = plan_head(network, pixels, hidden, streams)
         images = _with_serial_head(images, network.head, serial_head)
     return Program(
@@ -82,6 +87,7 @@ def compile_network(
         geometries,
         plans,
         images,
+        units,
         port,
         stream_shape=streams,
         serial_head=serial_head,
@@ -292,25 +298,29 @@ def _stream_plan(
 def _images(
     network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
 ) -> MemoryImages:
-    head = network.head
-    size = head.height * head.width
-    weight = head.weight.astype(np.int64)
-    words = [
-        sum((int(w) & 0xFF) << (8 * k) for k, w in enumerate(weight[:, channel]))
-        for channel in range(head.channels)
-    ]
-    # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
-    offsets = head.bias.astype(np.int64) - size * weight.sum(axis=1)
     return MemoryImages(
         indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
         thresholds=tuple(
             w for conv in network.convs for w in _thresholds(conv, parameters, sum_bits)
         ),
         codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
-        head=tuple(words),
-        head_offsets=tuple(int(offset) for offset in offsets),
+        head=(),
+        head_offsets=(),
         streams=tuple(channel_words(network, shape)) if shape else (),
         stem=level_words(network.stem) if network.stem else (),
+    )
+
+
+def _with_head(images: MemoryImages, network: Network, units: int) -> MemoryImages:
+    """The head's memories as `hw.head` reads them."""
+    head = network.head
+    weight = head.weight.astype(np.int64)
+    # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
+    offsets = head.bias.astype(np.int64) - head.height * head.width * weight.sum(axis=1)
+    return replace(
+        images,
+        head=head_words(weight, units),
+        head_offsets=offset_words(offsets, units, score_bits(network)),
     )
 
 

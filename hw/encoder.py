@@ -1,14 +1,16 @@
 """Thermometer encoder: bytes of an image in, words of binary planes out.
 
 Pixels come colour by colour, row by row. Each is compared with all of its colour's thresholds;
-the bits are gathered in one word a level. When a tile is full (or the colour ends), its words
-are written, one level a cycle, while the stream waits::
+the bits are gathered in one word a level: shift registers, so that no lane needs a multiplexer to
+find its pixel. When a tile is full (or the colour ends), its words are written, one level a cycle,
+while the stream waits::
 
     cycle       0 .. n-1        n .. n+levels-1
     i           n pixels        (waits)
     write                       level 0, 1, ...
 
-so an image takes one cycle a pixel and one a written word. Two halves of the input memory let
+so an image takes one cycle a pixel and one a written word, and one for each cycle in which the
+memory cannot take that word. Two halves of the input memory let
 the next image come in while this one is computed: ``full`` says which halves hold one.
 """
 
@@ -38,6 +40,7 @@ class Encoder(wiring.Component):
     i : stream of bytes.
     write_valid, write_half, write_bank, write_address, write_data : a word for the input memory;
         the address counts within the half.
+    write_ready : In, it is taken.
     write_tile, write_channel : which word it is (observation).
     full : Out(2), halves that hold a whole image; release : In(2), strobes that free them.
     """
@@ -62,6 +65,7 @@ class Encoder(wiring.Component):
             {
                 "i": In(stream.Signature(8)),
                 "write_valid": Out(1),
+                "write_ready": In(1, init=1),
                 "write_half": Out(1),
                 "write_bank": Out(range(BANKS)),
                 "write_address": Out(range(max(half_words, 2))),
@@ -92,44 +96,47 @@ class Encoder(wiring.Component):
         column = Signal(range(in_row))
         level = Signal(range(self.levels))
         half = Signal()
-        # One-hot place of the next pixel in its word.
-        place = Signal(self.pixels, init=1)
-        words = [Signal(self.pixels, name=f"word{n}") for n in range(self.levels)]
+        place = Signal(range(lanes))  # of the next pixel in its tile
+        words = [Signal(lanes, name=f"word{n}") for n in range(self.levels)]
         writing = Signal()
 
         last_tile = tile == self.tiles - 1
         row_end = column == in_row - 1
         short = last_tile if in_row == 1 else row_end
-        tile_end = Mux(short, place[last_lanes - 1], place[lanes - 1])
+        if last_lanes == lanes:
+            short = Const(0)
+        tile_end = place == Mux(short, last_lanes - 1, lanes - 1)
         last_level = level == self.levels - 1
         accept = self.i.valid & self.i.ready
         m.d.comb += self.i.ready.eq(~writing & ~self.full.bit_select(half, 1))
 
         with m.If(accept):
-            m.d.sync += [place.eq(place << 1), writing.eq(tile_end)]
+            m.d.sync += [place.eq(place + 1), writing.eq(tile_end)]
             for number, word in enumerate(words):
                 steps = [Const(row[number], 8) for row in self.thresholds]
                 is_one = self.i.payload >= Array(steps)[colour]
-                # The first pixel of a tile clears what the tile before has left.
-                kept = Mux(place[0], 0, word)
-                m.d.sync += word.eq(kept | Mux(is_one, place, 0))
+                m.d.sync += word.eq(Cat(word[1:], is_one))
+                with m.If(short):
+                    # The last of so few pixels comes to rest here; lanes above hold what was.
+                    m.d.sync += word[last_lanes - 1].eq(is_one)
 
+        real = Mux(short, lane_mask(last_lanes), lane_mask(lanes))
         m.d.comb += [
             self.write_valid.eq(writing),
             self.write_half.eq(half),
             self.write_bank.eq(bank),
             self.write_address.eq(base + self.write_channel),
-            self.write_data.eq(Array(words)[level] & lane_mask(lanes)),
+            self.write_data.eq(Array(words)[level] & real),
             self.write_tile.eq(tile),
             self.write_channel.eq(colour * self.levels + level),
         ]
 
         full_now = Signal(2)
         m.d.sync += self.full.eq((self.full | full_now) & ~self.release)
-        with m.If(writing):
+        with m.If(writing & self.write_ready):
             m.d.sync += level.eq(level + 1)
             with m.If(last_level):
-                m.d.sync += [level.eq(0), writing.eq(0), place.eq(1)]
+                m.d.sync += [level.eq(0), writing.eq(0), place.eq(0)]
                 m.d.sync += [tile.eq(tile + 1), column.eq(column + 1)]
                 m.d.sync += base.eq(base + self.channels)
                 with m.If(row_end):

@@ -16,9 +16,10 @@ Where a word is not there in time, everything but the index side and the head re
 the schedule stays as it is, in cycles of its own.
 """
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value
+from amaranth.hdl import Const, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import bits_for
 
 from hw.dense import score_layout
 from hw.descriptor import descriptor_layout, descriptor_rows
@@ -99,6 +100,10 @@ class Engine(wiring.Component):
         final = program.plans[-1]
         # What has fewer lanes: the map's last tile, or every row's where rows are cut.
         last_tile = words.row_end if final.out_columns > 1 else words.tile == final.out_tiles - 1
+        first_tile = words.tile == 0
+        if final.out_tiles == 1:
+            # Said once and for all, it spares the head the lanes that hold nothing.
+            first_tile = last_tile = Const(1)
         m.d.comb += [
             sequencer.warming.eq(issuer.warming),
             sequencer.issuing.eq(issuer.tag.valid),
@@ -137,10 +142,7 @@ class Engine(wiring.Component):
             head.finish.eq(_moving(sequencer.finish, go)),
         ]
         if not program.serial_head:
-            outer.d.comb += [
-                head.clear.eq(_moving(sequencer.start & last_layer, go)),
-                head.last_tile.eq(last_tile),
-            ]
+            outer.d.comb += [head.first_tile.eq(first_tile), head.last_tile.eq(last_tile)]
         elif program.network.head.on == "stream":
             outer.d.comb += [
                 head.valid.eq(_moving(words.stream.valid & last_layer, go)),
@@ -194,10 +196,13 @@ class Engine(wiring.Component):
         return Head(
             program.images.head,
             program.images.head_offsets,
+            classes=program.classes,
+            channels=program.network.head.channels,
+            units=program.head_units,
             pixels=pixels,
             tile_lanes=tile_lanes,
             last_lanes=last_lanes,
-            sum_bits=program.head_bits,
+            count_bits=bits_for(final.out_height * final.out_width),
             score_bits=program.score_bits,
         )
 

@@ -8,6 +8,7 @@ from amaranth.utils import bits_for
 from hw.banks import BANKS
 from hw.geometry import Geometry
 from hw.head_plan import HeadPlan
+from hw.head_units import head_cycles
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
@@ -16,12 +17,22 @@ from hw.stream_shape import StreamShape
 from model.format import Network
 from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
-__all__ = ["LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "threshold_bits"]
+__all__ = [
+    "LayerPlan", "MemoryImages", "Program", "Sizes", "StreamPlan", "score_bits",
+    "threshold_bits",
+]  # fmt: skip
 
 
 def threshold_bits(sum_bits: int) -> int:
     """Bits of a word of the threshold memory: flip, and a start for every place in a map."""
     return 1 + PLACES * sum_bits
+
+
+def score_bits(network: Network) -> int:
+    """Width of a score, signed; also of its offset, and of what it comes to on the way."""
+    head = network.head
+    largest = 128 * head.channels * head.height * head.width
+    return bits_for(largest + max(abs(int(bias)) for bias in head.bias)) + 1
 
 
 @dataclass(frozen=True)
@@ -233,6 +244,7 @@ class Program:
     geometries: tuple[Geometry, ...]
     plans: tuple[LayerPlan, ...]
     images: MemoryImages
+    head_units: int
     index_port: IndexPort | None = None
     stream_shape: StreamShape | None = None
     serial_head: HeadPlan | None = None
@@ -326,12 +338,6 @@ class Program:
         )
 
     @property
-    def head_bits(self) -> int:
-        """Width of the head's accumulators: weights times counts of +1 pixels."""
-        head = self.network.head
-        return bits_for(128 * head.channels * head.height * head.width) + 1
-
-    @property
     def score_bits(self) -> int:
         """Width of a score, signed."""
         if self.serial_head:
@@ -370,7 +376,8 @@ class Program:
 
     @property
     def load_cycles(self) -> int:
-        """Cycles in which the encoder takes one image, when a pixel comes every cycle.
+        """Cycles in which the encoder takes one image, when a pixel comes every cycle and no
+        layer writes a word at the same time.
 
         A pixel (or a value of a stem's stream) a cycle, and a cycle for every finished word of a
         plane. It runs while the image before is computed.
@@ -381,7 +388,7 @@ class Program:
 
     @property
     def head_cycles(self) -> int:
-        """Cycles from the last layer's end to the result: one a class, and one to hand over."""
+        """Cycles from the last layer's end to the result, beside the next image's first layers."""
         if self.serial_head:
             return self.serial_head.cycles
-        return self.classes + 1
+        return head_cycles(self.classes, self.network.head.channels, self.head_units)

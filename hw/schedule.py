@@ -38,7 +38,7 @@ from hw.array.interface import ArrayTiming
 __all__ = ["LayerCycles", "Timing"]
 
 # Cycles from a memory's address to the aligned windows at the array's load port.
-LOAD_LATENCY = 2
+LOAD_LATENCY = 3
 # One cycle to take up the next layer's descriptor, one to start its counters.
 SETUP = 2
 

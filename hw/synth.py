@@ -16,7 +16,7 @@ from hw.flow.progress import Stage
 from hw.flow.resources import FAMILIES, Resources, count_cells
 from hw.flow.tools import NEXTPNR_ECP5, YOSYS, find_tool, run_tool
 from hw.units import UNITS
-from model.errors import CheckError, UserError, run_command
+from model.errors import UserError, run_command
 from model.files import git_commit, write_text
 
 __all__ = ["main", "synthesise"]
@@ -25,11 +25,13 @@ PART = ("--85k", "--package", "CABGA381", "--speed", "6")
 ROUTE = (*PART, "--out-of-context", "--freq", "100", "--seed", "1", "--timing-allow-fail")
 
 
-def synthesise(text: str, top: str, family: str, *, fmax: bool = False) -> tuple[Resources, float]:
+def synthesise(
+    text: str, top: str, family: str, *, fmax: bool = False
+) -> tuple[Resources, float | None]:
     """Resources of module ``top`` of RTLIL, without I/O buffers; with ``fmax`` its clock in MHz.
 
-    The clock is 0 where it is not asked for. Raises UserError when a tool is missing, CheckError
-    when one fails.
+    The clock is None where it is not asked for, and of a unit without a path from one register
+    to another, which has none. Raises UserError when a tool is missing, CheckError when one fails.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, stage = Path(name), Stage(top)
@@ -41,13 +43,11 @@ def synthesise(text: str, top: str, family: str, *, fmax: bool = False) -> tuple
         run_tool(YOSYS, ["-q", "-p", script], folder, folder / "yosys.log", stage)
         resources = count_cells(json.loads((folder / "stat.json").read_text()), family)
         if not fmax:
-            return resources, 0
+            return resources, None
         arguments = ["--quiet", *ROUTE, "--json", "unit.json", "--report", "timing.json"]
         run_tool(NEXTPNR_ECP5, arguments, folder, folder / "nextpnr.log", stage)
         clocks = json.loads((folder / "timing.json").read_text())["fmax"]
-        if not clocks:
-            raise CheckError(f"{top} has no path between two registers: no clock to measure")
-        return resources, min(figures["achieved"] for figures in clocks.values())
+        return resources, min((figures["achieved"] for figures in clocks.values()), default=None)
 
 
 def _report(name: str, options: argparse.Namespace) -> dict:
@@ -63,7 +63,7 @@ def _report(name: str, options: argparse.Namespace) -> dict:
         "unit": name,
         "parameters": {key: getattr(options, key) for key in unit.parameters},
         **vars(resources),
-        "fmax_mhz": round(clock, 1) if options.fmax else None,
+        "fmax_mhz": clock and round(clock, 1),
         "kernel_applications": applications,
         "lut_per_kernel_application": applications and round(resources.lut / applications, 2),
         "seconds": round(time.monotonic() - started, 1),

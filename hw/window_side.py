@@ -2,12 +2,14 @@
 
 ::
 
-    i -> encoder -> input memory --.
-                                   +-> line buffer -> load port of the array
-         activation memory --------'
+    i -> encoder -.
+                  +-> memory -> line buffer -> load port of the array
+    words --------'
 
 A layer reads either the half of the input memory that its image lies in, as the first one does, or
-the activation memory, into which a layer before has written.
+the activation memory, into which a layer before has written. Both are parts of the same three block
+RAMs, which so are filled better than two each, and no multiplexer stands between them and the line
+buffer. A layer's words come when they come; the encoder waits for a cycle without one.
 """
 
 from amaranth.hdl import Module, Mux, Value
@@ -78,16 +80,15 @@ class WindowSide(wiring.Component):
         program, d = self.program, self.descriptor
         parameters, sizes = program.parameters, program.sizes
         m.submodules.encoder = encoder = self._encoder()
-        m.submodules.inputs = inputs = BankedMemory(parameters.pixels, 2 * sizes.input_words)
-        m.submodules.activations = activations = BankedMemory(
-            parameters.pixels, sizes.activation_words
-        )
+        # The two halves of the input memory lie above the activations.
+        words = sizes.activation_words + 2 * sizes.input_words
+        m.submodules.memory = memory = BankedMemory(parameters.pixels, words)
         m.submodules.loader = loader = Loader(
             descriptor_layout(program),
             program.timing,
             pixels=parameters.pixels,
             channels=parameters.channels,
-            words=max(2 * sizes.input_words, sizes.activation_words),
+            words=words,
             strided=program.strided,
             columns=program.columns,
             reads=program.reads,
@@ -106,23 +107,19 @@ class WindowSide(wiring.Component):
         connect(m, flipped(self.i), encoder.i)
         # Constant in a layer, unless rows are cut.
         column_wait = LOAD_LATENCY if program.columns > 1 else 0
-        half_base = Mux(self.half, sizes.input_words, 0)
+        halves = [sizes.activation_words + half * sizes.input_words for half in range(2)]
+        plane_address = encoder.write_address + Mux(encoder.write_half, *halves[::-1])
         m.d.comb += [
             self.full.eq(encoder.full),
             encoder.release.eq(self.release),
-            inputs.write_valid.eq(encoder.write_valid),
-            inputs.write_bank.eq(encoder.write_bank),
-            inputs.write_data.eq(encoder.write_data),
-            inputs.write_address.eq(
-                encoder.write_address + Mux(encoder.write_half, sizes.input_words, 0)
-            ),
-            activations.write_valid.eq(self.write_valid),
-            activations.write_bank.eq(self.write_bank),
-            activations.write_address.eq(self.write_address),
-            activations.write_data.eq(self.write_data),
+            encoder.write_ready.eq(~self.write_valid),
+            memory.write_valid.eq(self.write_valid | encoder.write_valid),
+            memory.write_bank.eq(Mux(self.write_valid, self.write_bank, encoder.write_bank)),
+            memory.write_address.eq(Mux(self.write_valid, self.write_address, plane_address)),
+            memory.write_data.eq(Mux(self.write_valid, self.write_data, encoder.write_data)),
             loader.start.eq(self._load_start(m)),
             loader.descriptor.eq(d),
-            loader.in_base.eq(Mux(self.first_layer, half_base, d.in_base)),
+            loader.in_base.eq(Mux(self.first_layer, Mux(self.half, *halves[::-1]), d.in_base)),
         ]
         if program.taps:
             self._bundle(m, loader, lines)
@@ -135,16 +132,9 @@ class WindowSide(wiring.Component):
                 self.stream_address.eq(encoder.stream_address),
                 self.stream_half.eq(encoder.write_half),
             ]
-        for bank in range(BANKS):
-            # Bank by bank: the addresses of the two memories differ in width.
-            m.d.comb += [
-                inputs.read_address[bank].eq(loader.address[bank]),
-                activations.read_address[bank].eq(loader.address[bank]),
-                lines.words[bank].eq(
-                    Mux(self.first_layer, inputs.read_data[bank], activations.read_data[bank])
-                ),
-            ]
         m.d.comb += [
+            memory.read_address.eq(loader.address),
+            lines.words.eq(memory.read_data),
             lines.geometry.eq(d.geometry),
             lines.first_columns.eq(delay(m, loader.first_columns, column_wait, "first_columns")),
             lines.last_columns.eq(delay(m, loader.last_columns, column_wait, "last_columns")),
@@ -156,7 +146,7 @@ class WindowSide(wiring.Component):
             self.load.channel.eq(delay(m, loader.lane, LOAD_LATENCY, "lane")),
             self.load.null.eq(delay(m, loader.null, LOAD_LATENCY, "null")),
             self.load.windows.eq(lines.windows),
-            self.plane_valid.eq(encoder.write_valid),
+            self.plane_valid.eq(encoder.write_valid & encoder.write_ready),
             self.plane_tile.eq(encoder.write_tile),
             self.plane_channel.eq(encoder.write_channel),
             self.plane_data.eq(encoder.write_data),

@@ -85,6 +85,26 @@ def test_a_broken_history_is_named(tmp_path):
         synth_history.read_history(tmp_path / "h.jsonl")
 
 
+@pytest.mark.parametrize(("unit", "luts"), [("shared_array", 631), ("direct_array", 1048)])
+def test_an_array_takes_no_more_luts_than_it_did(unit, luts, tmp_path):
+    """What an array takes hangs on habits of Yosys, such as the order of a sum's operands.
+
+    Where it takes less, write the new number here.
+    """
+    synth.main(["--unit", unit, "--pixels", "4", "--channels", "16", "--out", str(tmp_path)])
+    (row,) = json.loads((tmp_path / "xc7.json").read_text())
+    assert 0.95 * luts < row["lut"] <= luts
+
+
+def test_a_unit_without_a_path_between_registers_has_no_clock(monkeypatch, tmp_path):
+    def route(tool, arguments, folder, log, stage):
+        (folder / "stat.json").write_text(json.dumps(stat(LUT4=1)))
+        (folder / "timing.json").write_text('{"fmax": {}}')
+
+    monkeypatch.setattr(synth, "run_tool", route)
+    assert synth.synthesise("", "top", "ecp5", fmax=True)[1] is None
+
+
 def test_fmax_needs_a_router():
     with pytest.raises(UserError, match="--fmax needs --family ecp5"):
         synth.main(["--unit", "index_decoder", "--fmax"])

@@ -49,7 +49,9 @@ def test_writes_the_planes_of_every_image(case, gaps, seed):
 
     async def record(ctx):
         while True:
-            if ctx.get(dut.write_valid):
+            if gaps:
+                ctx.set(dut.write_ready, rng.random() < gaps)
+            if ctx.get(dut.write_valid) and ctx.get(dut.write_ready):
                 place = ctx.get(dut.write_half), ctx.get(dut.write_bank)
                 memory[(*place, ctx.get(dut.write_address))] = ctx.get(dut.write_data)
             await ctx.tick()

@@ -4,30 +4,33 @@ import numpy as np
 import pytest
 
 from hw.head import Head
+from hw.head_units import head_cycles, head_words, offset_words, units_needed
 from hw.layout import pack_map
 from model import golden
 from model.format import Head as HeadLayer
 from sim.clocked import simulate
 
 
-def _offsets(layer: HeadLayer) -> tuple[int, ...]:
+def _offsets(layer: HeadLayer) -> np.ndarray:
     size = layer.height * layer.width
     sums = layer.weight.astype(int).sum(axis=1)
-    return tuple(int(b) - size * int(s) for b, s in zip(layer.bias, sums, strict=True))
-
-
-def _words(layer: HeadLayer) -> tuple[int, ...]:
-    return tuple(
-        sum((int(w) & 0xFF) << 8 * k for k, w in enumerate(column)) for column in layer.weight.T
-    )
+    return layer.bias.astype(int) - size * sums
 
 
 @pytest.mark.parametrize(
-    ("channels", "height", "width", "classes", "pixels"),
-    [(6, 4, 4, 10, 8), (1, 1, 1, 2, 1), (5, 7, 3, 3, 16), (4, 2, 2, 1, 32)],
+    ("channels", "height", "width", "classes", "units", "pixels"),
+    [
+        (6, 4, 4, 10, 1, 8),
+        (6, 4, 4, 10, 5, 8),
+        (3, 4, 4, 10, 10, 8),
+        (1, 1, 1, 2, 1, 1),
+        (1, 2, 3, 4, 2, 8),
+        (5, 7, 3, 3, 3, 16),
+        (4, 2, 2, 1, 1, 32),
+    ],
 )
 @pytest.mark.parametrize("kind", ["random", "extreme", "ties"])
-def test_scores_and_class(channels, height, width, classes, pixels, kind, seed):
+def test_scores_and_class(channels, height, width, classes, units, pixels, kind, seed):
     rng = np.random.default_rng(seed)
     weight = rng.integers(-128, 128, (classes, channels)).astype(np.int8)
     bias = rng.integers(-9999, 9999, classes).astype(np.int32)
@@ -44,8 +47,10 @@ def test_scores_and_class(channels, height, width, classes, pixels, kind, seed):
     tiles = len(pack_map(maps[0], pixels))
     bits = int(np.abs(expected).max()).bit_length() + 8
     dut = Head(
-        _words(layer), _offsets(layer), pixels=pixels, tile_lanes=rows,
-        last_lanes=height * width - (tiles - 1) * rows, sum_bits=bits, score_bits=bits,
+        head_words(weight, units), offset_words(_offsets(layer), units, bits),
+        classes=classes, channels=channels, units=units, pixels=pixels, tile_lanes=rows,
+        last_lanes=height * width - (tiles - 1) * rows,
+        count_bits=(height * width).bit_length(), score_bits=bits,
     )
     waits = []
 
@@ -53,19 +58,20 @@ def test_scores_and_class(channels, height, width, classes, pixels, kind, seed):
         for planes in maps:
             while not ctx.get(dut.ready):
                 await ctx.tick()
-            ctx.set(dut.clear, 1)
-            await ctx.tick()
-            ctx.set(dut.clear, 0)
             for tile, words in enumerate(pack_map(planes, pixels)):
                 for channel, word in enumerate(words):
                     # Idle lanes may hold anything.
                     idle = (1 << pixels) - (1 << rows)
                     ctx.set(dut.word, word | idle)
                     ctx.set(dut.channel, channel)
+                    ctx.set(dut.first_tile, tile == 0)
                     ctx.set(dut.last_tile, tile == tiles - 1)
                     ctx.set(dut.valid, 1)
                     await ctx.tick()
-            ctx.set(dut.valid, 0)
+                    ctx.set(dut.valid, 0)
+                    # A channel comes again after three cycles at the earliest.
+                    if channels < 3:
+                        await ctx.tick().repeat(3 - channels)
             await ctx.tick()
             ctx.set(dut.finish, 1)
             await ctx.tick()
@@ -88,4 +94,14 @@ def test_scores_and_class(channels, height, width, classes, pixels, kind, seed):
             ctx.set(dut.o.ready, 0)
 
     simulate(dut, drive, collect)
-    assert waits[0] == classes + 1
+    assert waits[0] == head_cycles(classes, channels, units)
+
+
+def test_as_few_multipliers_as_are_in_time():
+    assert units_needed(10, 64, 10_000) == 1
+    assert [head_cycles(10, 64, units) for units in (1, 2, 5, 10)] == [646, 327, 138, 79]
+    assert units_needed(10, 64, 6460) == 1
+    assert units_needed(10, 64, 6459) == 2
+    # Where there is no time at all, all classes at once.
+    assert units_needed(10, 64, 0) == 10
+    assert units_needed(7, 64, 4500) == 7

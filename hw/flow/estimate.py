@@ -17,6 +17,7 @@ import numpy as np
 from hw.banks import BANKS
 from hw.flow.resources import Resources
 from hw.program import Program, threshold_bits
+from hw.rom import in_block
 from hw.top import FIFO_BYTES
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
@@ -26,10 +27,10 @@ FITTED = ("lut", "lutram", "ff")
 MEASURED_ENTRIES = 16  # of a response table
 
 # Words by bits of one block with a read and a write port. What Yosys was seen to make of them: a
-# memory of no more than so many words or bits becomes LUTRAM (or logic, when it is only read).
+# written memory of no more than so many words or bits becomes LUTRAM; of read-only ones, see `rom`.
 _SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the unit itself
-_SMALL_WORDS = {"xc7": {"ram": 64, "rom": 255}, "ecp5": {"ram": 32, "rom": 64}}
+_SMALL_WORDS = {"xc7": 64, "ecp5": 32}
 _SMALL_BITS = {"xc7": 2048, "ecp5": 2047}
 
 # A lane of the stream unit without and with PReLU (measured: hw.synth --unit stream_unit, 8 lanes,
@@ -61,15 +62,11 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
     """The engine's larger memories: "ram", "rom" or, told to be block RAM, "block";
     bits a word, words."""
     p, sizes = program.parameters, program.sizes
-    banks = [
-        ("ram", p.pixels, 2 * sizes.input_words),
-        ("ram", p.pixels, sizes.activation_words),
-    ] * BANKS
     return [
-        *banks,
+        *[("ram", p.pixels, sizes.activation_words + 2 * sizes.input_words)] * BANKS,
         ("rom", p.channels * p.tau, sizes.index_words),
         ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
-        ("rom", 8 * program.classes, sizes.head_words),
+        ("rom", 8 * program.head_units, sizes.head_words // program.head_units),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),
@@ -93,7 +90,8 @@ def block_rams(program: Program, family: str) -> float:
         min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
         for kind, width, words in memories(program)
         if kind == "block"
-        or (words > _SMALL_WORDS[family][kind] and width * words > _SMALL_BITS[family])
+        or (kind == "rom" and in_block(width, words))
+        or (kind == "ram" and words > _SMALL_WORDS[family] and width * words > _SMALL_BITS[family])
     )
 
 

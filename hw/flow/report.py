@@ -23,9 +23,10 @@ class BuildReport:
 
     ``stage`` is "netlist" or "bitstream"; ``fmax_mhz`` and ``timing_met`` are None at "netlist".
     ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
-    ``clock_mhz``; ``serial_images_per_second`` is what the board's serial line lets through.
-    ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share of the bits
-    of all block RAM taken that is. ``seconds`` is the whole run, ``stage_seconds`` its parts.
+    ``clock_mhz``, image after image; ``serial_images_per_second`` is what the board's serial line
+    lets through. ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share
+    of the bits of all block RAM taken that is. ``seconds`` is the whole run, ``stage_seconds`` its
+    parts.
     """
 
     board: str

@@ -20,7 +20,8 @@ OPTION = "contents"
 def _memories(program: Program) -> dict[str, tuple[int, ...]]:
     """Words by the memory's name in the circuit; the names are unique there."""
     images = program.images
-    mask = (1 << program.score_bits) - 1
+    # A word holds the offsets of as many classes as the head does at a time.
+    mask = (1 << program.score_bits * max(program.head_units, 1)) - 1
     return {
         "indices": () if program.index_port else images.indices,
         "threshold_words": images.thresholds,

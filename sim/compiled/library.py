@@ -101,7 +101,7 @@ def _ingredients(shape: Program) -> list[str]:
     made_of = (
         *(shape.parameters, shape.timing, shape.sizes, shape.geometries, shape.plans),
         *(network.image, _input(network), network.input_thresholds.tolist(), shape.images),
-        *(shape.classes, shape.head_bits, shape.score_bits, shape.index_port, shape.serial_head),
+        *(shape.classes, shape.head_units, shape.score_bits, shape.index_port, shape.serial_head),
         shape.stream_shape,
     )
     folders = (ROOT / "hw", ROOT / "sim/compiled")
