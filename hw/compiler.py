@@ -12,13 +12,13 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
-from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.layout import row_tiles, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.places import Places, bank_words, place_maps
 from hw.plane_queue import PlaneQueue
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan
 from hw.schedule import Timing
+from hw.serial_plan import SerialPlan, is_counted, plan_serial
 from hw.starts import odd_places, rotated, start_bits, start_values
 from hw.stem_input import level_words
 from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
@@ -72,7 +72,7 @@ def compile_network(
     serial_head = None
     if not is_counted(network.head):
         hidden = sum(plan.passes * plan.pass_cycles for plan in plans[:-1])
-        serial_head = plan_head(network, pixels, hidden, streams)
+        serial_head = plan_serial(network, pixels, hidden, streams)
         images = _with_serial_head(images, network.head, serial_head)
     return Program(
         network,
@@ -314,7 +314,7 @@ def _images(
     )
 
 
-def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+def _with_serial_head(images: MemoryImages, head: Head, plan: SerialPlan) -> MemoryImages:
     """The head's memories as `hw.serial_head` reads them."""
     weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
     return replace(images, head=weights, head_offsets=offsets)

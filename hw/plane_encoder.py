@@ -8,7 +8,8 @@ written, a plane a cycle, while the stream waits::
     i           n numbers       (waits)
     write                       highest plane .. lowest
 
-so a map takes one cycle a number and one a written word. For a network of encoding "binary" the
+so a map takes one cycle a number and one a written word, and one for each cycle in which the memory
+cannot take that word. For a network of encoding "binary" the
 numbers are the pixels, and this is all its encoder.
 
 As behind `hw.encoder`, two halves of the input memory let the next map come in while this one is
@@ -40,7 +41,7 @@ class PlaneEncoder(wiring.Component):
     -------
     i : stream of numbers.
     write_valid, write_half, write_bank, write_address, write_data : a word for the input memory;
-        the address counts within the half.
+        the address counts within the half. write_ready : In, it is taken.
     write_tile, write_channel : which word it is (``write_channel`` counts planes).
     place : Out(pixels), one-hot: the lane of the number at ``i``. channel : Out, its channel;
         channel_end : Out, strobe, it is taken and ends its channel; word_first : Out, the first
@@ -61,6 +62,7 @@ class PlaneEncoder(wiring.Component):
             {
                 "i": In(stream.Signature(bits)),
                 "write_valid": Out(1),
+                "write_ready": In(1, init=1),
                 "write_half": Out(1),
                 "write_bank": Out(range(BANKS)),
                 "write_address": Out(range(max(half_words, 2))),
@@ -110,7 +112,7 @@ class PlaneEncoder(wiring.Component):
 
         m.d.comb += [
             self.write_valid.eq(writing),
-            self.word_first.eq(writing & (level == 0)),
+            self.word_first.eq(writing & self.write_ready & (level == 0)),
             self.write_half.eq(half),
             self.write_address.eq(base + self.write_channel),
             self.write_data.eq(Array(words)[level] & lane_mask(lanes)),
@@ -119,7 +121,7 @@ class PlaneEncoder(wiring.Component):
         m.d.sync += self.full.eq((self.full | full_now) & ~self.release)
         planes = self.bits * self.channels
         bank = self.write_bank
-        with m.If(writing):
+        with m.If(writing & self.write_ready):
             m.d.sync += level.eq(level + 1)
             m.d.sync += self.write_channel.eq(self.write_channel + self.channels)
             with m.If(level == self.bits - 1):
