@@ -62,7 +62,7 @@ class FeatureSums(wiring.Component):
         for level in range(levels):
             terms = [_registered(m, pair, f"sum{level}_") for pair in _pairs(terms)]
 
-        memory = Memory(shape=kind(plan.feature_bits), depth=max(plan.channels, 2), init=[])
+        memory = Memory(shape=kind(plan.feature_bits), depth=max(plan.stored_words, 2), init=[])
         m.submodules.memory = memory
         read, write, ahead = memory.read_port(), memory.write_port(), memory.read_port()
         channel = delay(m, self.channel, levels, "channel")

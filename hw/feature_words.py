@@ -42,7 +42,7 @@ class FeatureWords(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         plan = self.plan
-        memory = Memory(shape=len(self.word), depth=max(plan.tiles * plan.channels, 2), init=[])
+        memory = Memory(shape=len(self.word), depth=max(plan.stored_words, 2), init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         following = Signal.like(write.addr)

@@ -56,6 +56,11 @@ class SerialPlan:
         return self.channels * (self.size if self.kind == "words" else 1)
 
     @property
+    def stored_words(self) -> int:
+        """Words of the memory that features are kept in."""
+        return self.channels * (self.tiles if self.kind == "words" else 1)
+
+    @property
     def rounds(self) -> int:
         """Times that all features come by."""
         return -(-self.classes // self.parallel)
