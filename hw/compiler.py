@@ -12,7 +12,6 @@ import numpy as np
 
 from hw.array import array_timing
 from hw.geometry import Geometry
-from hw.head_plan import HeadPlan, is_counted, plan_head
 from hw.head_units import head_words, offset_words, units_needed
 from hw.layout import row_tiles, tiles
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
@@ -20,6 +19,7 @@ from hw.places import Places, bank_words, place_maps
 from hw.plane_queue import PlaneQueue
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan, score_bits
 from hw.schedule import Timing
+from hw.serial_plan import SerialPlan, is_counted, plan_serial
 from hw.starts import odd_places, rotated, start_bits, start_values
 from hw.stem_input import level_words
 from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
@@ -77,7 +77,7 @@ def compile_network(
         units = units_needed(network.head.classes, network.head.channels, hidden)
         images = _with_head(images, network, units)
     else:
-        serial_head = plan_head(network, pixels, hidden, streams)
+        serial_head = plan_serial(network, pixels, hidden, streams)
         images = _with_serial_head(images, network.head, serial_head)
     return Program(
         network,
@@ -324,7 +324,7 @@ def _with_head(images: MemoryImages, network: Network, units: int) -> MemoryImag
     )
 
 
-def _with_serial_head(images: MemoryImages, head: Head, plan: HeadPlan) -> MemoryImages:
+def _with_serial_head(images: MemoryImages, head: Head, plan: SerialPlan) -> MemoryImages:
     """The head's memories as `hw.serial_head` reads them."""
     weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
     return replace(images, head=weights, head_offsets=offsets)
@@ -376,7 +376,7 @@ def _needed(
         index_words=sum(plan.index_words for plan in plans),
         threshold_words=sum(plan.c_out for plan in plans),
         codewords=len(plans) * parameters.entries,
-        head_words=network.head.weight.shape[1],
+        head_words=network.head.weight.size,
         partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
         pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
         sum_bits=max(_sum_bits(conv) for conv in network.convs),

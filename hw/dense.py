@@ -18,14 +18,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.head_plan import WEIGHT_BITS, HeadPlan
 from hw.pipeline import delay
 from hw.rom import rom
+from hw.serial_plan import WEIGHT_BITS, SerialPlan
 
 __all__ = ["Dense", "score_layout"]
 
 
-def score_layout(plan: HeadPlan) -> data.StructLayout:
+def score_layout(plan: SerialPlan) -> data.StructLayout:
     """A score as it is sent: the image's class with each, and whether it is the last class'."""
     return data.StructLayout(
         {"label": unsigned(plan.label_bits), "score": signed(plan.score_bits), "last": 1}
@@ -37,7 +37,7 @@ class Dense(wiring.Component):
 
     Parameters
     ----------
-    plan, weights, offsets : see `hw.head_plan.HeadPlan`.
+    plan, weights, offsets : see `hw.serial_plan.SerialPlan`.
 
     Members
     -------
@@ -46,7 +46,7 @@ class Dense(wiring.Component):
     o : stream of scores, `score_layout`.
     """
 
-    def __init__(self, plan: HeadPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
+    def __init__(self, plan: SerialPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
         self.plan = plan
         self.weights = weights
         self.offsets = offsets

@@ -15,8 +15,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.head_plan import HeadPlan
 from hw.pipeline import delay
+from hw.serial_plan import SerialPlan
 
 __all__ = ["FeatureSums"]
 
@@ -34,7 +34,7 @@ class FeatureSums(wiring.Component):
 
     latency = 1
 
-    def __init__(self, plan: HeadPlan):
+    def __init__(self, plan: SerialPlan):
         self.plan = plan
         shape = signed if plan.on_stream else unsigned
         super().__init__(
@@ -62,7 +62,7 @@ class FeatureSums(wiring.Component):
         for level in range(levels):
             terms = [_registered(m, pair, f"sum{level}_") for pair in _pairs(terms)]
 
-        memory = Memory(shape=kind(plan.feature_bits), depth=max(plan.channels, 2), init=[])
+        memory = Memory(shape=kind(plan.feature_bits), depth=max(plan.stored_words, 2), init=[])
         m.submodules.memory = memory
         read, write, ahead = memory.read_port(), memory.write_port(), memory.read_port()
         channel = delay(m, self.channel, levels, "channel")

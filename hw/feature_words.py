@@ -12,8 +12,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.head_plan import HeadPlan
 from hw.pipeline import delay
+from hw.serial_plan import SerialPlan
 
 __all__ = ["FeatureWords"]
 
@@ -24,7 +24,7 @@ class FeatureWords(wiring.Component):
 
     latency = 2
 
-    def __init__(self, plan: HeadPlan):
+    def __init__(self, plan: SerialPlan):
         self.plan = plan
         shape = signed if plan.on_stream else unsigned
         super().__init__(
@@ -42,7 +42,7 @@ class FeatureWords(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         plan = self.plan
-        memory = Memory(shape=len(self.word), depth=max(plan.tiles * plan.channels, 2), init=[])
+        memory = Memory(shape=len(self.word), depth=max(plan.stored_words, 2), init=[])
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         following = Signal.like(write.addr)

@@ -8,7 +8,8 @@ written, a plane a cycle, while the stream waits::
     i           n numbers       (waits)
     write                       highest plane .. lowest
 
-so a map takes one cycle a number and one a written word. For a network of encoding "binary" the
+so a map takes one cycle a number and one a written word, and one for each cycle in which the memory
+cannot take that word. For a network of encoding "binary" the
 numbers are the pixels, and this is all its encoder.
 
 As behind `hw.encoder`, two halves of the input memory let the next map come in while this one is

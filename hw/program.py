@@ -7,11 +7,11 @@ from amaranth.utils import bits_for
 
 from hw.banks import BANKS
 from hw.geometry import Geometry
-from hw.head_plan import HeadPlan
 from hw.head_units import head_cycles
 from hw.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
+from hw.serial_plan import SerialPlan
 from hw.starts import PLACES
 from hw.stream_shape import StreamShape
 from model.format import Network
@@ -247,7 +247,7 @@ class Program:
     head_units: int
     index_port: IndexPort | None = None
     stream_shape: StreamShape | None = None
-    serial_head: HeadPlan | None = None
+    serial_head: SerialPlan | None = None
 
     @property
     def chain(self) -> bool:

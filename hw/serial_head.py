@@ -15,8 +15,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.dense import Dense, score_layout
 from hw.feature_sums import FeatureSums
 from hw.feature_words import FeatureWords
-from hw.head_plan import HeadPlan
 from hw.pipeline import delay
+from hw.serial_plan import SerialPlan
 
 __all__ = ["SerialHead"]
 
@@ -26,7 +26,7 @@ class SerialHead(wiring.Component):
 
     Parameters
     ----------
-    plan, weights, offsets : see `hw.head_plan.HeadPlan`.
+    plan, weights, offsets : see `hw.serial_plan.SerialPlan`.
 
     Members
     -------
@@ -39,7 +39,7 @@ class SerialHead(wiring.Component):
     o : stream of scores, `hw.dense.score_layout`.
     """
 
-    def __init__(self, plan: HeadPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
+    def __init__(self, plan: SerialPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
         self.plan = plan
         self.weights = weights
         self.offsets = offsets

@@ -86,7 +86,8 @@ class StemInput(wiring.Component):
         for name in encoder.signature.members:
             if name != "i" and name in self.signature.members:
                 one, other = getattr(self, name), getattr(encoder, name)
-                m.d.comb += other.eq(one) if name in ("release", "write_ready") else one.eq(other)
+                inward = name in ("release", "write_ready")
+                m.d.comb += other.eq(one) if inward else one.eq(other)
 
         # The next channel's threshold is there when its first value comes: in between, at least
         # one plane is written. The very first one takes a cycle.

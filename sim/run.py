@@ -3,6 +3,7 @@
     python -m sim.run --model digits --images 10
     python -m sim.run --model mnist --data DIR --images all --jobs 2
     python -m sim.run --stack resnet18 --images 1
+    python -m sim.run --net resnet20 --bits 0.56 --images 2
 
 The RTL is simulated cycle by cycle on real test images, streamed back to back. Input planes, the
 activations of every layer, scores and class of every image are compared with the golden model,

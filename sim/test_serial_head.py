@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.head_plan import plan_head
 from hw.layout import pack_map
 from hw.serial_head import SerialHead
+from hw.serial_plan import plan_serial
 from hw.stream_shape import stream_shape
 from model import golden
 from sim.clocked import simulate
@@ -48,7 +48,7 @@ def check(network, maps, pixels, hidden=0, blocked=0):
     """Feed maps [N, c, h, w] and compare every score, label and the cycles of the first image."""
     head = network.head
     expected = golden.head_scores(head, maps)
-    plan = plan_head(network, pixels, hidden, stream_shape(network))
+    plan = plan_serial(network, pixels, hidden, stream_shape(network))
     dut = SerialHead(plan, plan.weight_words(head.weight), plan.offsets(head.weight, head.bias))
     lanes = (1 << plan.lanes * plan.value_bits) - 1
 

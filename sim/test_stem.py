@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network
+from hw.flow.estimate import memories
 from hw.layout import pack_map
 from hw.stem_input import StemInput, level_words
 from model import golden
@@ -121,3 +122,14 @@ def test_engine_with_stalls(seed):
 def test_engine_with_an_index_port(seed):
     network = stemmed(seed)
     run(network, random_images(seed, network, 3), index_port=8)
+
+
+def test_estimate_knows_the_memories_of_both_ends(seed):
+    """Widths and depths as the circuit has them: the stem's stream twice, sums, weights, scores."""
+    program = compile_network(stemmed(seed), pixels=8, channels=4)
+    found = memories(program)
+    bits, head = program.network.stem.stream.bits, program.serial_head
+    assert ("ram", 8 * bits, 2 * 6 * 5) in found  # a row of 5 is a word: 6 tiles of 5 channels
+    assert ("ram", head.feature_bits, 5) in found
+    assert ("rom", 8 * head.parallel, head.rounds * 5) in found
+    assert ("ram", head.score_bits, 10) in found

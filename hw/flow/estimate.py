@@ -66,11 +66,23 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
         *[("ram", p.pixels, sizes.activation_words + 2 * sizes.input_words)] * BANKS,
         ("rom", p.channels * p.tau, sizes.index_words),
         ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
-        ("rom", 8 * program.head_units, sizes.head_words // program.head_units),
+        *_head_memories(program),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 8, FIFO_BYTES),
         *(_stream_memories(program) if program.stream_shape else ()),
+    ]
+
+
+def _head_memories(program: Program) -> list[tuple[str, int, int]]:
+    head = program.serial_head
+    if head is None:
+        return [("rom", 8 * program.head_units, program.sizes.head_words // program.head_units)]
+    words = head.kind == "words"
+    return [
+        ("rom", 8 * head.parallel, len(program.images.head)),
+        ("ram", head.value_bits * head.pixels if words else head.feature_bits, head.stored_words),
+        ("ram", head.score_bits, head.classes),
     ]
 
 
@@ -81,7 +93,15 @@ def _stream_memories(program: Program) -> list[tuple[str, int, int]]:
         ("ram", shape.value * pixels, program.sizes.stream_words),
         ("rom", shape.word.size, len(program.images.streams)),
         ("ram", program.most_planes * pixels, queued),
+        *_input_stream(program),
     ]
+
+
+def _input_stream(program: Program) -> list[tuple[str, int, int]]:
+    if not program.keeps_input:
+        return []
+    width = program.network.stem.stream.bits * program.parameters.pixels
+    return [("ram", width, 2 * program.input_stream_words)]
 
 
 def block_rams(program: Program, family: str) -> float:

@@ -15,7 +15,7 @@ from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.stream_shape import StreamShape
 from model.network import Head, Network
 
-__all__ = ["WEIGHT_BITS", "HeadPlan", "is_counted", "plan_head"]
+__all__ = ["WEIGHT_BITS", "SerialPlan", "is_counted", "plan_serial"]
 
 COUNTED_CLASSES = 256  # most of `hw.head`
 WEIGHT_BITS = 8
@@ -27,7 +27,7 @@ DENSE_LATENCY = 4
 
 
 @dataclass(frozen=True)
-class HeadPlan:
+class SerialPlan:
     """See the module.
 
     ``kind`` is "sums" or "words". ``value_bits`` are those of a lane of the words: 1 for
@@ -54,6 +54,11 @@ class HeadPlan:
     @property
     def features(self) -> int:
         return self.channels * (self.size if self.kind == "words" else 1)
+
+    @property
+    def stored_words(self) -> int:
+        """Words of the memory that features are kept in."""
+        return self.channels * (self.tiles if self.kind == "words" else 1)
 
     @property
     def rounds(self) -> int:
@@ -177,9 +182,9 @@ def is_counted(head: Head) -> bool:
     return head.on == "planes" and not head.flatten and head.classes <= COUNTED_CLASSES
 
 
-def plan_head(
+def plan_serial(
     network: Network, pixels: int, hidden: int, streams: StreamShape | None
-) -> HeadPlan:
+) -> SerialPlan:
     """The plan of a network's head; ``streams`` is the shape of the network's streams.
 
     ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
@@ -188,8 +193,8 @@ def plan_head(
     head, on_stream = network.head, network.head.on == "stream"
     value_bits = streams.value if on_stream else 1
 
-    def plan(parallel: int) -> HeadPlan:
-        return HeadPlan(
+    def plan(parallel: int) -> SerialPlan:
+        return SerialPlan(
             kind="words" if head.flatten else "sums",
             channels=head.channels,
             height=head.height,
