@@ -54,7 +54,7 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "disagreements": agreement.disagreements,
         "stored_bits": bits_stored,
         "bit_ops": operations,
-        "kernel_applications": sum(c.macs for c in network.convs) // 9,
+        "kernel_applications": sum(s.applications for s in network_shapes(network)),
         "seconds": round(trainer.seconds, 1),
         "export": str(path),
         "file_bytes": file_bytes,
