@@ -24,6 +24,7 @@ class NetConfig:
     ``layers``: (output channels, whether 2x2 pooling follows) of each convolution. The first reads
     a thermometer of ``levels``, or with ``stem`` channels the signs behind a 3x3 convolution of
     so many channels on the pixels. With ``flatten`` the head reads every pixel of the last map.
+    ``padding`` is what lies around the maps: "zero", "plus" or "minus".
     """
 
     name: str
@@ -34,6 +35,7 @@ class NetConfig:
     scaled: bool = False
     stem: int = 0
     flatten: bool = False
+    padding: str = "zero"
 
     @property
     def shapes(self) -> list[LayerShape]:
@@ -60,7 +62,7 @@ class ResNetConfig:
     The first layer is a convolution of ``kernel`` on the pixels at ``stride``, with a 3x3 maximum
     at stride 2 behind it with ``pool``. ``stages``: (channels, 3x3 layers); all but the first begin
     at stride 2. ``shifts`` gives signs and streams learnt shifts and the streams a PReLU
-    (ReActNet).
+    (ReActNet). ``padding`` as in `NetConfig`.
     """
 
     name: str

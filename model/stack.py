@@ -29,7 +29,9 @@ def build(config: NetConfig | ResNetConfig, tau: int, codebook: str, seed: int) 
         stack.add_module("input", Thermometer(even_levels(config.levels, colours)))
         c_in = colours * config.levels
     for n, (c_out, pooled) in enumerate(config.layers, 1):
-        conv = SubBitConv2d(c_in, c_out, tau, codebook, config.scaled, rng)
+        conv = SubBitConv2d(
+            c_in, c_out, tau, codebook, config.scaled, rng, padding=config.padding
+        )
         stack.add_module(f"conv{n}", conv)
         if pooled:
             # Pooling the sums and comparing once is what the accelerator does.
