@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import UserError
+from model.link import link
 from model.rules import MAX_STREAM_BITS
 from model.streams import Stream
 
@@ -92,9 +93,11 @@ def calibrate(
     ``bits`` fixes the bits of every group, else they follow from ``steps`` steps a standard
     deviation. ``leave`` is the share of the largest numbers that may saturate; ``room`` widens the
     range, for training that goes on. Returns the grids, in the order in which they first run.
+    Raises UserError, naming the module, for a network that cannot be exported.
     """
     if bits is not None and not 2 <= bits <= MAX_STREAM_BITS:
         raise UserError(f"streams of {bits} bits: must be 2 to {MAX_STREAM_BITS}")
+    link(net, tuple(images.shape[1:]))
     streams = streams_of(net)
     for stream in streams.values():
         stream.set_grid(0, 0)

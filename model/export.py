@@ -17,22 +17,11 @@ from model import bits
 from model.calibrate import calibrate, calibrated
 from model.errors import UserError
 from model.fold import affine, cut
-from model.graph import Graph, gather
+from model.link import graph, link
 from model.lower import lower
 from model.network import Network
-from model.watch import watch
 
 __all__ = ["export", "fold", "graph"]
-
-
-def graph(net: nn.Module, image: tuple[int, int, int]) -> Graph:
-    """The units of a network for images of (colours, height, width).
-
-    Raises UserError, naming the module, for what cannot be exported.
-    """
-    blank = torch.zeros(1, *image, dtype=torch.uint8)
-    calls, scores = watch(net, blank)
-    return gather(calls, blank, scores)
 
 
 def fold(norm: nn.BatchNorm2d, scales: np.ndarray, c_in: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,4 +49,5 @@ def export(
     traced = graph(net, image)
     if calibration is not None and not calibrated(net):
         calibrate(net, torch.from_numpy(calibration))
+    link(net, image)
     return lower(traced, image, name, provenance)

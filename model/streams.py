@@ -4,15 +4,20 @@ A stream is what a convolution's batch norm puts out, with a shortcut added to i
 holds it as whole numbers y of some bits, and a float v here is ``y / 2^fraction``. Both are decided
 by data (`model.calibrate`); until then a `Stream` adds and bends only, and from then on it rounds
 and saturates as `model.fixed_point` does, with the gradient passed through, so that training sees
-what the export will do. Only the rounding of batch norm's own factors is left to the export.
+what the export will do. That takes the convolution and the norm before it (`model.link` finds
+them): once the norm is fixed, its factors are the export's whole numbers, too, and the stream is
+exact. Deep binary networks need that: one sign that differs can change thousands behind it.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from model.fold import affine, multipliers
 from model.layers import sign
 
-__all__ = ["ShiftedPReLU", "ShiftedSign", "Stream"]
+__all__ = ["Fed", "Keep", "RoundMean", "ShiftedPReLU", "ShiftedSign", "Stream"]
 
 SLOPE_STEPS = 64  # a slope is a whole number of 64ths, from -128 to 127
 INT16 = (-(1 << 15), (1 << 15) - 1)
@@ -78,6 +83,59 @@ class ShiftedPReLU(nn.Module):
         return torch.where(moved < 0, bent, moved) + after[:, None, None]
 
 
+@dataclass(eq=False)
+class Fed:
+    """What feeds a stream: convolution and norm (or None), the path that errors name, and, while a
+    network runs, the convolution's last output."""
+
+    conv: nn.Module
+    norm: nn.BatchNorm2d | None
+    path: str
+    output: Tensor | None = None
+
+    @torch.no_grad()
+    def steps(self, fraction: int) -> Tensor | None:
+        """What the export makes of the sums, in whole steps, [N, c, h, w]; None while the norm
+        still takes the statistics of batches. Exact: whole numbers in float64."""
+        output, self.output = self.output, None
+        if output is None or (self.norm is not None and self.norm.training):
+            return None
+        scales = self.conv.scales().detach()
+        slope, offset = affine(self.norm, scales.cpu().numpy())
+        gains, offsets, shift = multipliers(slope, offset, fraction, self.path)
+        m, b = (
+            torch.from_numpy(n).to(output.device, torch.float64)[:, None, None]
+            for n in (gains, offsets)
+        )
+        factors = scales.double()[:, None, None]
+        sums = torch.where(factors > 0, (output.double() / factors).round(), 0.0)
+        return torch.floor((sums * m + b) / 2.0**shift)
+
+
+class Keep:
+    """A forward hook of a convolution that leaves its output with the stream it feeds."""
+
+    def __init__(self, fed: Fed):
+        self.fed = fed
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        self.fed.output = output.detach()
+
+
+class RoundMean:
+    """A forward hook of an average pooling that rounds means to the grid of the stream they are of,
+    a half upwards, as the export does."""
+
+    def __init__(self, stream: "Stream"):
+        self.stream = stream
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        if not self.stream.bits:
+            return output
+        size = 2.0**self.stream.fraction
+        return _replaced(output, torch.floor(output * size + 0.5) / size)
+
+
 class Stream(nn.Module):
     """What a layer puts out for residual additions: ``stream(norm(sums), residual)``.
 
@@ -90,6 +148,7 @@ class Stream(nn.Module):
         super().__init__()
         self.prelu = ShiftedPReLU(channels) if prelu else None
         self.register_buffer("grid", torch.zeros(2, dtype=torch.int64))
+        self.fed: Fed | None = None
 
     @property
     def bits(self) -> int:
@@ -117,9 +176,14 @@ class Stream(nn.Module):
         bits, fraction = self._grid()
         y = x if residual is None else x + residual
         if not bits:
+            if self.fed is not None:
+                self.fed.output = None
             return y if self.prelu is None else self.prelu(y, None)
         size = 2.0**fraction
-        y = self._held(_replaced(y, torch.floor(y * size + 0.5) / size), bits, size)
+        steps = None if self.fed is None else self.fed.steps(fraction)
+        steps = torch.floor(x * size + 0.5) if steps is None else steps.to(x.dtype)
+        whole = steps / size if residual is None else steps / size + residual
+        y = self._held(_replaced(y, whole), bits, size)
         return y if self.prelu is None else self._held(self.prelu(y, size), bits, size)
 
     def extra_repr(self) -> str:

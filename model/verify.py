@@ -1,9 +1,9 @@
 """Whether a torch network and its export put every image into the same class.
 
-They compute the same whole sums. Batch norm in float32 can fall on the other side of a threshold
-than the exact comparison, where the float lies on a rounding edge; and in a stream it can come to
-the next step of the grid, as its factors are whole numbers in the export. Where classes differ,
-the first tensor that does is looked at: any larger difference is an error.
+They compute the same whole sums, and streams the same whole numbers from them (`model.streams`).
+Where a norm is compared with a threshold at once, its float32 can fall on the other side than the
+exact comparison, if it lies on a rounding edge. Where classes differ, the first tensor that does is
+looked at: a difference that is no rounding is an error.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from model.errors import CheckError
 from model.fixed_point import values_of
 from model.fold import affine
 from model.graph import Unit, gather
+from model.link import link
 from model.network import INPUT, Network
 from model.watch import watch
 
@@ -26,9 +27,9 @@ __all__ = ["Agreement", "Difference", "compare", "first_difference", "predict"]
 # A float this near to a threshold, in units of one step of the whole sum, is on the edge: the
 # rounding errors of float32 on sums of a few thousand stay below a thousandth.
 EDGE = 0.01
-# Steps of a stream that rounding explains: one of the multiplier and one of the rounding itself;
-# a PReLU may double both.
-STEPS, STEPS_PRELU = 2, 5
+# Steps of a stream that rounding explains: sums past 2^24 are rounded in float32, so that one may
+# come to the next step; a PReLU may double it and round once more.
+STEPS, STEPS_PRELU = 1, 3
 SCORE = 1e-5  # share of the largest score: streams' scores are rounded in float32
 BATCH = 500
 
@@ -86,6 +87,7 @@ def compare(net: nn.Module, network: Network, images: np.ndarray, labels: np.nda
 
     Raises CheckError naming the layer, where classes differ for any other reason than rounding.
     """
+    link(net, network.image)
     floats = predict(net, torch.from_numpy(images)).numpy()
     exact = golden.classify(network, images)
     differing = np.flatnonzero(floats != exact)
@@ -110,6 +112,7 @@ def compare(net: nn.Module, network: Network, images: np.ndarray, labels: np.nda
 def first_difference(net: nn.Module, network: Network, image: np.ndarray) -> Difference | None:
     """The first tensor in which both differ on an image, uint8 [1, colours, H, W]; None if none
     does. Raises UserError where the network cannot be exported at all."""
+    link(net, network.image)
     given = torch.from_numpy(image)
     calls, result = watch(net, given)
     graph = gather(calls, given, result)

@@ -1,5 +1,6 @@
 """Residual networks: what training sees is what the export does."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from residual_nets import DIGIT, Everything, noise, trained, wild  # noqa: E402
+from torch import nn  # noqa: E402
 
 from model import datasets, fixed_point, format, golden  # noqa: E402
 from model.calibrate import calibrate, calibrated, streams_of  # noqa: E402
@@ -34,8 +36,9 @@ def test_float_and_integer_classes_agree(shifts, seed, tmp_path):
     parts = [datasets.load("digits", split=split) for split in datasets.SPLITS]
     images, labels = (np.concatenate([getattr(p, n) for p in parts]) for n in ("images", "labels"))
     agreement = compare(net, network, images, labels)
-    assert agreement.images == 1797 and agreement.disagreements <= 0.002 * agreement.images
+    assert agreement.images == 1797 and agreement.disagreements == 0
     assert agreement.golden_accuracy > 0.7
+    assert all(first_difference(net, network, image[None]) is None for image in TEST.images[:20])
     path = tmp_path / "tiny.safetensors"
     format.save(network, path)
     assert b'"format":"3"' in path.read_bytes()
@@ -72,10 +75,11 @@ def test_every_layer_in_one_network(turn, seed):
     assert [layer.in_bits for layer in network.convs] == [8, 3, 1, 1, 1]
     images = noise(seed, 300, OWN)
     agreement = compare(net, network, images, np.zeros(300))
-    assert agreement.disagreements <= 15 and len(np.unique(golden.classify(network, images))) > 1
-    # Most images have no difference at all before the mean, which floats do not round.
+    # Only where norms without a stream lie on a rounding edge can there be a difference.
+    assert agreement.disagreements <= 3 and len(np.unique(golden.classify(network, images))) > 1
     differences = [first_difference(net, network, image[None]) for image in images[:40]]
-    assert all(d is None or d.rounding for d in differences)
+    assert all(d is None or d.layer in ("conv3", "conv4") for d in differences)
+    assert differences.count(None) > 30
 
 
 def test_a_stack_behind_a_pixel_convolution(seed):
@@ -200,6 +204,27 @@ def test_a_network_without_grids_needs_images(seed):
     again = build(NETS["digits_residual"], 5, "antipodal", seed)
     again.load_state_dict(net.state_dict())
     assert calibrated(again)  # the grid is in the checkpoint
+    copied = copy.deepcopy(net)
+    agreement = compare(copied, network, TEST.images[:50], TEST.labels[:50])
+    assert agreement.disagreements == 0
+    assert copied.stem.stream.fed.conv is copied.stem.conv is not net.stem.conv
+
+
+def test_training_sees_the_whole_factors_once_norms_are_fixed(seed):
+    """Norms that take a batch's statistics have other factors than the export."""
+    net = copy.deepcopy(trained(False, seed)).train()
+    images = torch.from_numpy(TEST.images[:20])
+    for module in net.modules():
+        module.training = not isinstance(module, nn.BatchNorm2d)
+    fixed = net(images)
+    exact = golden.trace(export(net, DIGIT, "net"), TEST.images[:20]).scores
+    factor = float(fixed.detach().abs().max()) / np.abs(exact).max()
+    assert np.allclose(fixed.detach().numpy(), exact * factor, rtol=1e-4)
+    fixed.sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    net.train()
+    assert not torch.equal(net(images), fixed)
 
 
 def altered(network, place, **changes):
@@ -226,8 +251,6 @@ def test_the_first_tensor_that_differs_is_named(seed):
     offsets = conv.stream.offsets + (9 << conv.stream.shift)
     wrong = altered(network, 1, stream=dataclasses.replace(conv.stream, offsets=offsets))
     assert all(first_difference(net, wrong, image[None]) for image in images)
-    exact = [first_difference(net, network, image[None]) for image in images]
-    assert all(d is None or (d.rounding and d.largest <= 5) for d in exact)
     stem = network.stem
     offsets = stem.stream.offsets + (9 << stem.stream.shift)
     wrong = dataclasses.replace(

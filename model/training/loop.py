@@ -16,6 +16,7 @@ from torch.nn import functional
 from model.calibrate import calibrate, calibrated
 from model.datasets import Dataset
 from model.layers import SubBitConv2d
+from model.link import link
 from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
@@ -44,6 +45,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, net: nn.Module, train: Dataset, test: Dataset):
         self.config, self.net = config, net
+        link(net, tuple(train.images.shape[1:]))
         self.images = torch.from_numpy(train.images)
         self.labels = torch.from_numpy(train.labels)
         self.test_images = torch.from_numpy(test.images)
