@@ -1,14 +1,14 @@
 """Stored bits and Bit-OPs of 3x3 layers, by the formulas that the published figures follow.
 
 Only binary and sub-bit 3x3 layers count: not the first layer of a published network, its 1x1
-layers or its classifier. Needs nothing but the standard library and `model.format`.
+layers or its classifier. Needs nothing but the standard library and `model.network`.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from model import bits
-from model.format import Conv, Network
+from model.network import Conv, Network
 
 __all__ = ["LayerShape", "bit_ops", "network_cost", "network_shapes", "stored_bits"]
 
@@ -21,6 +21,11 @@ class LayerShape:
     c_out: int
     height: int
     width: int
+
+    @property
+    def applications(self) -> int:
+        """Applications of a kernel to a window of one channel, an image."""
+        return self.c_in * self.c_out * self.height * self.width
 
 
 def stored_bits(shapes: Iterable[LayerShape], tau: int, codebooks: bool = False) -> int:
@@ -47,18 +52,18 @@ def bit_ops(shapes: Iterable[LayerShape], tau: int) -> int:
     return total
 
 
+def _counted(network: Network) -> list[Conv]:
+    return [layer for layer in network.convs if isinstance(layer, Conv)]
+
+
 def network_shapes(network: Network) -> list[LayerShape]:
     """Shapes of the 3x3 convolutions of an exported network."""
-    return [LayerShape(c.c_in, *c.sums_shape) for c in _kernels(network)]
-
-
-def _kernels(network: Network) -> list[Conv]:
-    return [conv for conv in network.convs if isinstance(conv, Conv)]
+    return [LayerShape(c.c_in, *c.sums_shape) for c in _counted(network)]
 
 
 def network_cost(network: Network) -> tuple[int, int]:
     """(stored bits, Bit-OPs an image) of the 3x3 convolutions, each at its own tau."""
-    pairs = list(zip(network_shapes(network), _kernels(network), strict=True))
+    pairs = list(zip(network_shapes(network), _counted(network), strict=True))
     return (
         sum(stored_bits([shape], conv.tau) for shape, conv in pairs),
         sum(bit_ops([shape], conv.tau) for shape, conv in pairs),

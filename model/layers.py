@@ -1,8 +1,8 @@
 """Layers of a sub-bit network. Between them travel float tensors of exactly -1 and +1.
 
 Every convolution's output and the head's sums are integers, exact in float32, so that what is
-exported computes the same. `model.export` knows these layers and torch's own BatchNorm2d,
-MaxPool2d and Sequential. Needs torch.
+exported computes the same. `model.export` knows these layers, those of `model.quantised` and
+`model.streams`, and torch's own BatchNorm2d, MaxPool2d, AvgPool2d and Sequential. Needs torch.
 """
 
 import numpy as np
@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model import bits
+from model.errors import UserError
 from model.learnt import Codebook
 
-__all__ = ["Head", "Sign", "SubBitConv2d", "Thermometer", "even_levels", "sign"]
+__all__ = ["Head", "Sign", "SubBitConv2d", "Thermometer", "even_levels", "rounded", "sign"]
 
 INT8_MAX = 127
+OUTSIDE = {"zero": 0, "plus": 1, "minus": -1}
 
 
 def even_levels(levels: int, colours: int = 1) -> np.ndarray:
@@ -64,6 +66,11 @@ class _Round(torch.autograd.Function):
         return gradient
 
 
+def rounded(x: Tensor) -> Tensor:
+    """The nearest whole numbers, with the gradient passed through."""
+    return _Round.apply(x)
+
+
 def sign(x: Tensor) -> Tensor:
     """-1 or +1 for each element, sign(0) = +1, with a gradient for training."""
     return _Sign.apply(x)
@@ -94,14 +101,16 @@ class Thermometer(nn.Module):
 
 
 class SubBitConv2d(nn.Module):
-    """3x3 convolution, zero padding, whose kernels come from a codebook of 2^tau.
+    """3x3 convolution whose kernels come from a codebook of 2^tau.
 
     Without a codebook (tau 9) every one of the 512 kernels is allowed: the plain binary layer.
     Input and kernels are -1 and +1, so the output [N, c_out, H, W] is whole numbers; with
     ``scaled`` it is multiplied by the mean |w| of its output channel (without gradient), as the
     published method does. Batch norm undoes that factor, and the export folds it.
 
-    ``weight`` [c_out, c_in, 3, 3] are the latent weights. ``rng`` draws the codebook.
+    ``weight`` [c_out, c_in, 3, 3] are the latent weights. ``rng`` draws the codebook. ``padding``
+    says what lies around the map: "zero", or the largest ("plus") or smallest ("minus") of the
+    odd numbers of ``in_bits`` bits that the input consists of.
     """
 
     def __init__(
@@ -113,9 +122,13 @@ class SubBitConv2d(nn.Module):
         scaled: bool = False,
         rng: np.random.Generator | None = None,
         stride: int = 1,
+        padding: str = "zero",
+        in_bits: int = 1,
     ):
         super().__init__()
-        self.stride = stride
+        if padding not in OUTSIDE:
+            raise UserError(f"padding {padding!r} is not one of {', '.join(OUTSIDE)}")
+        self.stride, self.padding, self.in_bits = stride, padding, in_bits
         self.c_in, self.c_out, self.tau, self.scaled = c_in, c_out, tau, scaled
         self.weight = nn.Parameter(torch.empty(c_out, c_in, 3, 3).uniform_(-0.1, 0.1))
         rng = rng or np.random.default_rng(int(torch.randint(1 << 31, ())))
@@ -135,7 +148,11 @@ class SubBitConv2d(nn.Module):
         return self.weight.detach().abs().mean((1, 2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        sums = functional.conv2d(x, self.kernels(), stride=self.stride, padding=1)
+        inside = self.padding == "zero"
+        if not inside:
+            outside = OUTSIDE[self.padding] * (2**self.in_bits - 1)
+            x = functional.pad(x, (1, 1, 1, 1), value=float(outside))
+        sums = functional.conv2d(x, self.kernels(), stride=self.stride, padding=int(inside))
         return sums * self.scales()[:, None, None] if self.scaled else sums
 
     @torch.no_grad()
@@ -146,18 +163,21 @@ class SubBitConv2d(nn.Module):
     def extra_repr(self) -> str:
         kind = self.codebook.kind if self.codebook else "binary"
         stride = f", stride={self.stride}" if self.stride > 1 else ""
-        return f"{self.c_in}, {self.c_out}, tau={self.tau}, {kind}{stride}"
+        padding = f", padding={self.padding}" if self.padding != "zero" else ""
+        return f"{self.c_in}, {self.c_out}, tau={self.tau}, {kind}{stride}{padding}"
 
 
 class Head(nn.Module):
     """Sum over the map, then a dense layer of int8 weights and an int32 bias.
 
     The float scores [N, classes] are the integer scores times one positive factor, so both order
-    the classes alike. Training sees the rounding, with a straight-through gradient.
+    the classes alike. Training sees the rounding, with a straight-through gradient. With
+    ``flatten`` nothing is summed up: ``channels`` is then channels * height * width of the map.
     """
 
-    def __init__(self, channels: int, classes: int):
+    def __init__(self, channels: int, classes: int, flatten: bool = False):
         super().__init__()
+        self.flatten = flatten
         bound = channels**-0.5
         self.weight = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(classes))
@@ -166,12 +186,13 @@ class Head(nn.Module):
         """Integer weight and bias (as floats) for maps of ``area`` positions, and the factor."""
         largest = self.weight.detach().abs().max().clamp(min=1e-8)
         step = largest / INT8_MAX
-        weight = _Round.apply(self.weight / step).clamp(-INT8_MAX, INT8_MAX)
+        weight = rounded(self.weight / step).clamp(-INT8_MAX, INT8_MAX)
         # Sums of ``area`` signs spread by its root: so scaled, scores begin at the same size
         # whatever the map, and learn faster than from means.
         spread = area**0.5
-        return weight, _Round.apply(self.bias * (spread / step)), step / spread
+        return weight, rounded(self.bias * (spread / step)), step / spread
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias, factor = self.quantised(x.shape[2] * x.shape[3])
-        return functional.linear(x.sum((2, 3)), weight, bias) * factor
+        weight, bias, factor = self.quantised(1 if self.flatten else x.shape[2] * x.shape[3])
+        sums = x.flatten(1) if self.flatten else x.sum((2, 3))
+        return functional.linear(sums, weight, bias) * factor

@@ -167,6 +167,8 @@ def _build_conv(
         raise reader.fail(what, f"tau {tau} is not one of {', '.join(map(str, TAUS))}")
     pool = reader.text(entry, "pool", what)
     padding = reader.text(entry, "padding", what)
+    if padding != "zero" and reader.version < 3:
+        raise reader.fail(what, f"padding {padding!r} is not 'zero', which versions 1 and 2 have")
     if tau == bits.TAPS:
         codebook = np.arange(bits.KERNELS, dtype=np.uint16)
     else:

@@ -14,6 +14,7 @@ __all__ = [
     "MAX_SIDE",
     "MAX_STREAM_BITS",
     "MAX_VALUE_BITS",
+    "PADDINGS",
     "STRIDES",
     "TAUS",
     "check_network",

@@ -19,7 +19,8 @@ from model.datasets import Dataset
 from model.errors import UserError, run_command
 from model.files import make_folder
 from model.format import SUFFIX
-from model.nets import NETS, net_config
+from model.nets import NETS, ResNetConfig, net_config
+from model.rules import PADDINGS
 from model.training.config import DEFAULTS, TrainConfig
 from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
 from model.training.progress import make_progress, working
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a sub-bit network and export it.",
     )
     add = parser.add_argument
-    add("--dataset", choices=datasets.NAMES, default="digits", help="default: digits")
+    add("--dataset", choices=datasets.NAMES, help="default: the one --net is for, else digits")
     add("--bits", choices=tuple(TAU_OF_BITS), help="bits a weight; default: 0.56")
     add("--codebook", choices=KINDS, help="default: antipodal")
     add("--net", choices=tuple(NETS), help=usual)
@@ -74,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
     add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
     add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")
+    shifts = "residual networks: learnt shifts of signs, shifted PReLU; default: no"
+    add("--shifts", action=argparse.BooleanOptionalAction, help=shifts)
+    add("--padding", choices=PADDINGS, help="what lies around a map; default: zero")
     add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
     add("--data", type=Path, help="folder with the data set's files (digits needs none)")
     add("--out", type=Path, help="folder of the run; default: runs/DATASET-BITS-CODEBOOK")
@@ -83,8 +87,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _dataset(net: str | None) -> str:
+    """The first data set whose images a network takes; digits without one."""
+    image = NETS[net or DEFAULTS["digits"].net].image
+    for name in datasets.NAMES:
+        if datasets.source(name).image == image:
+            return name
+    size = "x".join(map(str, image))
+    raise UserError(f"--net {net} takes images of {size}, and no data set here has such")
+
+
 def _config(options: argparse.Namespace) -> TrainConfig:
     """The data set's defaults with the options that were given."""
+    options.dataset = options.dataset or _dataset(options.net)
     usual = DEFAULTS[options.dataset]
     names = [field.name for field in dataclasses.fields(TrainConfig)]
     chosen = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
@@ -95,6 +110,8 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     facts = datasets.source(config.dataset)
     if not 2 <= config.batch <= facts.sizes[0]:
         raise UserError(f"--batch {config.batch} must be from 2 to {facts.sizes[0]}")
+    if config.shifts and not isinstance(NETS[config.net], ResNetConfig):
+        raise UserError(f"--shifts is for residual networks, and --net {config.net} is none")
     if config.shift >= min(facts.image[1:]):
         raise UserError(f"--shift {config.shift} must be less than {min(facts.image[1:])} pixels")
     return config
@@ -129,12 +146,11 @@ def _run(
 
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    net = build(
-        net_config(config.net, datasets.source(config.dataset).image),
-        tau_of(config.bits),
-        config.codebook,
-        config.seed,
-    )
+    described = net_config(config.net, datasets.source(config.dataset).image)
+    described = dataclasses.replace(described, padding=config.padding)
+    if config.shifts:
+        described = dataclasses.replace(described, shifts=True)
+    net = build(described, tau_of(config.bits), config.codebook, config.seed)
     trainer = Trainer(config, net, train, test)
     if resume:
         trainer.restore(checkpoint.read(folder, config))

@@ -1,7 +1,9 @@
 """Whether a torch network and its export put every image into the same class.
 
-They compute the same whole sums; only batch norm in float32 can fall on the other side of a
-threshold than the exact integer comparison, and only when the float lies on a rounding edge.
+They compute the same whole sums, and streams the same whole numbers from them (`model.streams`).
+Where a norm is compared with a threshold at once, its float32 can fall on the other side than the
+exact comparison, if it lies on a rounding edge. Where classes differ, the first tensor that does is
+looked at: a difference that is no rounding is an error.
 """
 
 from collections.abc import Callable
@@ -13,26 +15,58 @@ from torch import Tensor, nn
 
 from model import golden
 from model.errors import CheckError
-from model.export import Step, affine, chain
-from model.format import Network
-from model.layers import Sign, SubBitConv2d
+from model.fixed_point import values_of
+from model.fold import affine
+from model.graph import Unit, gather
+from model.link import link
+from model.network import INPUT, Network
+from model.watch import watch
 
-__all__ = ["Agreement", "compare", "predict"]
+__all__ = ["Agreement", "Difference", "compare", "first_difference", "predict"]
 
 # A float this near to a threshold, in units of one step of the whole sum, is on the edge: the
 # rounding errors of float32 on sums of a few thousand stay below a thousandth.
 EDGE = 0.01
+# Steps of a stream that rounding explains: sums past 2^24 are rounded in float32, so that one may
+# come to the next step; a PReLU may double it and round once more.
+STEPS, STEPS_PRELU = 1, 3
+SCORE = 1e-5  # share of the largest score: streams' scores are rounded in float32
 BATCH = 500
 
 
 @dataclass(frozen=True)
+class Difference:
+    """The first tensor of an image in which an export differs from its torch network.
+
+    ``layer`` is the convolution's name; ``tensor`` "planes", "stream" or "scores"; ``count`` of
+    ``size`` numbers differ, by up to ``largest`` (of planes and streams in whole numbers of the
+    file). ``rounding`` says whether rounding explains it.
+    """
+
+    layer: str
+    tensor: str
+    count: int
+    size: int
+    largest: float
+    rounding: bool
+
+    def __str__(self) -> str:
+        return (
+            f"layer {self.layer}: {self.count} of {self.size} numbers in its {self.tensor} differ, "
+            f"by up to {self.largest:g}"
+        )
+
+
+@dataclass(frozen=True)
 class Agreement:
-    """Outcome over ``images``: accuracies, and images whose classes differ, all on an edge."""
+    """Outcome over ``images``: accuracies, and images whose classes differ, all by rounding;
+    ``differences`` has the first difference of each."""
 
     images: int
     float_accuracy: float
     golden_accuracy: float
     disagreements: int
+    differences: tuple[Difference, ...] = ()
 
 
 @torch.no_grad()
@@ -53,54 +87,96 @@ def compare(net: nn.Module, network: Network, images: np.ndarray, labels: np.nda
 
     Raises CheckError naming the layer, where classes differ for any other reason than rounding.
     """
+    link(net, network.image)
     floats = predict(net, torch.from_numpy(images)).numpy()
     exact = golden.classify(network, images)
     differing = np.flatnonzero(floats != exact)
+    found = []
     for place in differing:
-        _require_edge(net, network, images[place : place + 1], int(place))
+        difference = first_difference(net, network, images[place : place + 1])
+        if not difference.rounding:
+            raise CheckError(
+                f"test image {place}: the export is not the trained network: {difference}, which "
+                "no rounding explains"
+            )
+        found.append(difference)
     return Agreement(
         len(images),
         float((floats == labels).mean()),
         float((exact == labels).mean()),
         len(differing),
+        tuple(found),
     )
 
 
-def _require_edge(net: nn.Module, network: Network, image: np.ndarray, number: int) -> None:
-    """CheckError unless the first differing activations of an image are all rounding edges."""
-    steps = chain(net, network.image)
+def first_difference(net: nn.Module, network: Network, image: np.ndarray) -> Difference | None:
+    """The first tensor in which both differ on an image, uint8 [1, colours, H, W]; None if none
+    does. Raises UserError where the network cannot be exported at all."""
+    link(net, network.image)
+    given = torch.from_numpy(image)
+    calls, result = watch(net, given)
+    graph = gather(calls, given, result)
     trace = golden.trace(network, image)
-    before = _fed_to_signs(net, steps, torch.from_numpy(image))
-    convs = [step.module for step in steps if isinstance(step.module, SubBitConv2d)]
-    norms = [step.module for step in steps if isinstance(step.module, nn.BatchNorm2d)]
-    for place, conv in enumerate(network.convs):
-        x, expected = before[place], trace.activations[place]
-        wrong = (x.numpy() >= 0) != expected
-        if not wrong.any():
-            continue
-        slope, _ = affine(norms[place], convs[place].scales().cpu().numpy())
-        if (np.abs(x.numpy()) <= EDGE * np.abs(slope)[:, None, None])[wrong].all():
-            return
-        raise CheckError(
-            f"test image {number}: layer {conv.name} of the export differs from the trained "
-            f"network in {int(wrong.sum())} activations that no rounding explains"
-        )
-    raise CheckError(f"test image {number}: the export's head differs from the trained network's")
+    units: list[tuple[int, Unit]] = list(enumerate(graph.units))
+    if graph.stem is not None:
+        units.insert(0, (INPUT, graph.stem))
+    for place, unit in units:
+        inside = place != INPUT
+        stream = trace.streams[place] if inside else trace.stream
+        planes = trace.activations[place] if inside else trace.planes
+        if unit.stream is not None:
+            difference = _in_stream(unit, stream)
+        elif unit.activation is not None:
+            difference = _in_planes(unit, planes, network.convs[place].out_bits)
+        if difference is not None:
+            return difference
+        if unit.stream is not None and unit.activation is not None:
+            layer = network.convs[place] if inside else network.stem
+            difference = _planes(unit, values_of(planes, layer.out_bits), False)
+            if difference is not None:
+                return difference
+    return _in_scores(network, result.numpy()[0], trace.scores[0])
 
 
-@torch.no_grad()
-def _fed_to_signs(net: nn.Module, steps: list[Step], image: Tensor) -> list[Tensor]:
-    """What each Sign of the chain is fed on one image, in order."""
-    fed: list[Tensor] = []
-    hooks = [
-        step.module.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
-        for step in steps
-        if isinstance(step.module, Sign)
-    ]
-    training = net.training
-    net.eval()
-    net(image)
-    net.train(training)
-    for hook in hooks:
-        hook.remove()
-    return fed
+def _in_stream(unit: Unit, expected: np.ndarray) -> Difference | None:
+    stream = unit.stream.module
+    made = unit.pool.output if unit.pooled_stream else unit.stream.output
+    apart = np.abs(made.numpy().astype(np.float64) * 2.0**stream.fraction - expected)
+    if not apart.any():
+        return None
+    limit = STEPS if stream.prelu is None else STEPS_PRELU
+    return _difference(unit.path, "stream", apart, bool(apart.max() <= limit))
+
+
+def _planes(unit: Unit, expected: np.ndarray, rounding: bool) -> Difference | None:
+    apart = np.abs(unit.activation.output.numpy() - expected)
+    return _difference(unit.path, "planes", apart, rounding) if apart.any() else None
+
+
+def _in_planes(unit: Unit, planes: np.ndarray, out_bits: int) -> Difference | None:
+    """Planes that come from thresholds on sums: floats on an edge may fall on either side."""
+    expected = values_of(planes, out_bits)
+    wrong = unit.activation.output.numpy() != expected
+    norm = unit.norm.module if unit.norm else None
+    slope, _ = affine(norm, unit.conv.module.scales().detach().cpu().numpy())
+    x = unit.activation.inputs[0].numpy()
+    if (shift := getattr(unit.activation.module, "shift", None)) is not None:
+        x = x - shift.detach().cpu().numpy()[:, None, None]
+    near = np.abs(x) <= EDGE * np.abs(slope)[:, None, None]
+    return _planes(unit, expected, bool(near[wrong].all()))
+
+
+def _in_scores(network: Network, floats: np.ndarray, exact: np.ndarray) -> Difference | None:
+    """The head; by its class alone, as the float scores are the exact ones times a factor."""
+    chosen, right = int(floats.argmax()), int(exact.argmax())
+    if chosen == right:
+        return None
+    gap = float(exact[right] - exact[chosen])
+    near = network.head.on == "stream" and gap <= SCORE * np.abs(exact).max()
+    return Difference(network.head.name, "scores", 1, len(exact), gap, near)
+
+
+def _difference(layer: str, tensor: str, apart: np.ndarray, rounding: bool) -> Difference:
+    return Difference(
+        layer, tensor, int((apart > 0).sum()), apart.size, float(apart.max()), rounding
+    )

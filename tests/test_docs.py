@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from graph_networks import NETWORKS
 
 from model import golden
 from model.format import save
@@ -55,6 +56,16 @@ def test_reader_agrees_on_random_networks(reader, seed, tau, image, strides, tmp
         assert np.array_equal(numbers, conv.kernels)
     found = [reader["classify"](description, tensors, image) for image in images]
     assert found == golden.classify(network, images).tolist()
+
+
+@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
+def test_reader_agrees_on_networks_of_version_three(reader, seed, make, tmp_path):
+    network = make(seed)
+    save(network, tmp_path / "network")
+    images = random_images(seed, network, 8)
+    description, tensors = reader["read"](tmp_path / "network")
+    found = [reader["scores"](description, tensors, image) for image in images]
+    assert np.array_equal(found, golden.trace(network, images).scores)
 
 
 def test_reader_refuses_an_altered_file(reader, tmp_path):

@@ -5,53 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from graph_networks import NETWORKS
 from torch.nn import functional
 
 from hw.compiler import compile_network
 from model import bits, format, golden
 from model.errors import UserError
 from model.network import INPUT, Conv, Network, Stem
-from sim.random_graph import GraphBuilder
 from sim.synthetic import random_images
-
-
-def residual(seed: int) -> Network:
-    graph = GraphBuilder(seed, (3, 9, 7), encoding="binary")
-    first = graph.conv(12, stream=12)
-    graph.conv(12, tau=4, stream=12, residual=first, prelu=True, padding="plus")
-    second = graph.conv(12, stream=12, residual=1, padding="minus")
-    side = graph.pointwise(20, weight_bits=8, stride=2, source=second, stream=12, out_bits=0)
-    graph.conv(20, source=second, stride=2, stream=12, residual=side, out_bits=3)
-    graph.conv(7, tau=9, stream=10, out_bits=2, pool="avg2")
-    graph.conv(5, stream=9, pool="max2", prelu=True)
-    return graph.head(on="stream")
-
-
-def with_stem(seed: int) -> Network:
-    graph = GraphBuilder(
-        seed, (3, 22, 30), stem={"kernel": 7, "c_out": 6, "stride": 2, "pool": "max3"}
-    )
-    graph.conv(6, stream=12, residual=INPUT)
-    graph.conv(6, stream=16, residual=0)
-    return graph.head(on="stream", flatten=True)
-
-
-def dense(seed: int) -> Network:
-    graph = GraphBuilder(seed, (1, 6, 5))
-    graph.conv(6, pool="max2")
-    graph.pointwise(17, flatten=True)
-    graph.pointwise(9, weight_bits=3, stream=8, out_bits=4)
-    graph.pointwise(11, weight_bits=2)
-    return graph.head(flatten=True)
-
-
-def stem_without_pool(seed: int) -> Network:
-    graph = GraphBuilder(seed, (1, 5, 5), stem={"out_bits": 2, "stream": 8, "prelu": True})
-    graph.conv(4)
-    return graph.head()
-
-
-NETWORKS = (residual, with_stem, dense, stem_without_pool)
 
 
 def held(values: torch.Tensor, width: int) -> torch.Tensor:

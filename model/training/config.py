@@ -12,8 +12,11 @@ class TrainConfig:
 
     ``rate`` is the peak of a one-cycle schedule of Adam; learnt codebooks run at
     ``codebook_rate`` times it, as an entry has to travel 1.0 to flip. From the share ``settle``
-    of the steps on, batch norm uses its running statistics, as the exported network will.
+    of the steps on, batch norm uses its running statistics, as the exported network will, and
+    streams are held to a grid of whole numbers.
     ``shift`` (pixels) and ``flip`` augment the training images; ``smoothing`` is of the labels.
+    ``shifts`` gives residual networks learnt shifts before signs and a shifted PReLU; ``padding``
+    is what lies around the maps of 3x3 layers.
     """
 
     dataset: str = "digits"
@@ -29,6 +32,8 @@ class TrainConfig:
     smoothing: float = 0.05
     shift: int = 0
     flip: bool = False
+    shifts: bool = False
+    padding: str = "zero"
     threads: int = 2
 
     @property

@@ -13,11 +13,15 @@ from model.cost import network_cost, network_shapes, stored_bits
 from model.datasets import Dataset
 from model.files import git_commit
 from model.format import SUFFIX, save
+from model.network import Network, Pointwise
+from model.saturation import saturation
 from model.training.files import METRICS, write_json
 from model.training.loop import Trainer
 from model.training.progress import working
 
 __all__ = ["finish"]
+
+SATURATION_IMAGES = 200
 
 
 def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
@@ -47,14 +51,16 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     path = folder / f"{name}{SUFFIX}"
     file_bytes = save(dataclasses.replace(network, provenance=provenance), path)
     tau = tau_of(config.bits)
-    formula = stored_bits(network_shapes(network), tau, codebooks=True) + network.head.stored_bits
+    formula = stored_bits(network_shapes(network), tau, codebooks=True) + _wide_bits(network)
+    streams = _streams(trainer, network, test)
     metrics = provenance | {
         "float_accuracy": agreement.float_accuracy,
         "test_images": agreement.images,
         "disagreements": agreement.disagreements,
         "stored_bits": bits_stored,
         "bit_ops": operations,
-        "kernel_applications": sum(c.macs for c in network.convs) // 9,
+        "streams": streams,
+        "kernel_applications": sum(s.applications for s in network_shapes(network)),
         "seconds": round(trainer.seconds, 1),
         "export": str(path),
         "file_bytes": file_bytes,
@@ -71,4 +77,37 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         f"{file_bytes} bytes on disk, {operations} Bit-OPs, trained in {trainer.seconds:.0f} s",
         flush=True,
     )
+    if streams:
+        widths = sorted({stream["bits"] for stream in streams})
+        worst = max(stream["saturated"] for stream in streams)
+        print(
+            f"streams of {' and '.join(map(str, widths))} bits, at most {100 * worst:.3f} % of one "
+            f"saturated on {min(SATURATION_IMAGES, agreement.images)} test images",
+            flush=True,
+        )
     return metrics
+
+
+def _wide_bits(network: Network) -> int:
+    """Stored bits of what is not from codebooks: head, first layer, 1x1 layers."""
+    wide = [layer for layer in network.convs if isinstance(layer, Pointwise)]
+    wide += [network.head] + ([network.stem] if network.stem else [])
+    return sum(layer.stored_bits for layer in wide)
+
+
+def _streams(trainer: Trainer, network: Network, test: Dataset) -> list[dict]:
+    """Bits, binary places and saturated share of each stream, in the order of the layers."""
+    traced = export.graph(trainer.net, network.image)
+    units = ([traced.stem] if traced.stem else []) + [u for u in traced.units if u.stream]
+    if not units:
+        return []
+    shares = saturation(network, test.images[:SATURATION_IMAGES])
+    return [
+        {
+            "layer": unit.path,
+            "bits": unit.stream.module.bits,
+            "fraction": unit.stream.module.fraction,
+            "saturated": shares[network.stem.name if unit is traced.stem else unit.path],
+        }
+        for unit in units
+    ]

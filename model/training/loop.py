@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.calibrate import calibrate, calibrated
 from model.datasets import Dataset
 from model.layers import SubBitConv2d
+from model.link import link
 from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
@@ -25,6 +27,8 @@ from model.verify import predict
 __all__ = ["Trainer", "codebook_groups"]
 
 RISE = 0.15  # share of the steps in which the rate climbs to its peak
+# Streams get their grid from so many training images, with room for what further steps change.
+CALIBRATION, ROOM = 500, 2.0
 
 
 def codebook_groups(net: nn.Module, codebook_rate: float) -> list[dict]:
@@ -41,6 +45,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, net: nn.Module, train: Dataset, test: Dataset):
         self.config, self.net = config, net
+        link(net, tuple(train.images.shape[1:]))
         self.images = torch.from_numpy(train.images)
         self.labels = torch.from_numpy(train.labels)
         self.test_images = torch.from_numpy(test.images)
@@ -150,9 +155,12 @@ class Trainer:
         lies on a threshold, the noise of a batch's own statistics decides half of the map anew in
         every step; the network learns to live with that, and fails with fixed thresholds
         (MNIST: 97 % by the statistics of batches, 53 % by running ones). So the last part of the
-        training has the thresholds that the export will have.
+        training has the thresholds that the export will have. From then on streams round and
+        saturate as in the export, too.
         """
         settled = self.done >= self.config.settle * self.total
+        if settled and not calibrated(self.net):
+            calibrate(self.net, self.images[:CALIBRATION], room=ROOM)
         for module in self.net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.train(not settled)
