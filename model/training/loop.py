@@ -19,6 +19,7 @@ from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
 from model.training.files import JsonLines
+from model.training.moves import codebooks_entry
 from model.training.progress import Progress
 from model.verify import predict
 
@@ -121,7 +122,7 @@ class Trainer:
                 "rate": self.rate(self.done - 1),
                 "seconds": round(self.seconds, 3),
             }
-            lines.add(record)
+            lines.add(record | codebooks_entry(self.net))
             progress.epoch(record, self.epoch == self.config.epochs)
             checkpoint.write(folder, self.config, self.state())
         return True
