@@ -6,8 +6,11 @@ Kinds (`KINDS`):
 ``refined``            drawn at random, then learnt along with the weights (the paper's method)
 ``antipodal``          2^(tau-1) random kernels and their negations, fixed
 ``antipodal-refined``  the same, learnt: a kernel and its negation move together
+``frequent``           those that the layer, trained at 1 bit for a while, uses most
+``selected``           which of the 512 is learnt, without repeats
 
-`model.learnt` holds the torch module. Numbers and orders of kernels are those of `model.bits`.
+and ``antipodal-frequent``, ``antipodal-selected``. `model.kinds` has a file for each, and
+`model.learnt` the torch module. Numbers and orders of kernels are those of `model.bits`.
 """
 
 import numpy as np
@@ -17,7 +20,10 @@ from model.errors import UserError
 
 __all__ = ["KINDS", "TAU_OF_BITS", "frequent", "sample", "tau_of"]
 
-KINDS = ("sampled", "refined", "antipodal", "antipodal-refined")
+KINDS = (
+    "sampled", "refined", "antipodal", "antipodal-refined",
+    "frequent", "antipodal-frequent", "selected", "antipodal-selected",
+)  # fmt: skip
 TAU_OF_BITS = {"1": 9, "0.67": 6, "0.56": 5, "0.44": 4, "0.33": 3}
 
 

@@ -14,7 +14,7 @@ from model.bench import search, step  # noqa: E402
 from model.bench.measure import Row, interleaved, peak_bytes  # noqa: E402
 from model.bench.published import published_nearest  # noqa: E402
 from model.errors import CheckError, UserError  # noqa: E402
-from model.learnt import CHUNK, nearest  # noqa: E402
+from model.nearest import CHUNK, nearest  # noqa: E402
 
 torch.set_num_threads(1)  # the tensors are small, and workers run side by side
 KEYS = ["name", "baseline", "seconds", "baseline_seconds", "speedup", "bytes", "baseline_bytes"]
@@ -110,7 +110,7 @@ def test_command_writes_rows_and_table(tmp_path, monkeypatch, capsys):
     command.main(["--rounds", "1", "--batch", "2", "--out", str(tmp_path)])
     rows = json.loads((tmp_path / "model.json").read_text())
     assert all(list(row) == KEYS for row in rows)
-    assert len(rows) == 3 + 3 + 4
+    assert len(rows) == 3 + 4 + 5
     assert {row["baseline"] for row in rows} == {"published procedure", "plain binary", "float"}
     assert "refined, tau 5" in (tmp_path / "model.md").read_text()
     assert "refined" in capsys.readouterr().out

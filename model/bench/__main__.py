@@ -30,7 +30,7 @@ __all__ = ["main"]
 
 TAUS = (4, 5, 6)
 STEP_TAU = 5
-KINDS = ("refined", "antipodal", "antipodal-refined")
+KINDS = ("refined", "antipodal", "antipodal-refined", "selected")
 PARTS = ("search", "step")
 HEADINGS = ("what", "against", "seconds", "its seconds", "times as fast", "MiB", "its MiB")
 # Of the table, where there is no terminal to ask.

@@ -12,7 +12,7 @@ from model.bench.measure import Row, interleaved, peak_bytes
 from model.bench.published import published_nearest
 from model.codebooks import sample
 from model.errors import CheckError
-from model.learnt import nearest
+from model.nearest import nearest
 
 __all__ = ["RESNET18", "check_same", "measure_search"]
 

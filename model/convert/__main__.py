@@ -103,8 +103,8 @@ def _checkpoint(source, options: argparse.Namespace, facts: dict) -> tuple[list,
     net = restored(source, str(options.source))
     train, test = (datasets.load(config.dataset, options.data, s) for s in datasets.SPLITS)
     figures = {"accuracy_before": measured(net, config, test, {})[1]}
-    kind = ("antipodal" if options.antipodal else "sampled") if not options.learn else (
-        "antipodal-refined" if options.antipodal else "refined"
+    kind = ("antipodal-" if options.antipodal else "") + (
+        "refined" if options.learn else "frequent"
     )
     layers = convert_net(net, tau_of(options.bits), kind)
     network, figures["accuracy_converted"] = measured(net, config, test, {})

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from model import bits, datasets, verify
+from model import datasets, verify
 from model.codebooks import tau_of
 from model.convert.kernels import Converted, convert_layer
 from model.convert.source import Trained
@@ -50,11 +50,7 @@ def convert_net(net: nn.Module, tau: int, kind: str) -> list[Converted]:
         weights = conv.weight.detach().numpy()
         found = convert_layer(path, weights, tau, book.antipodal)
         done.append(found)
-        rows = bits.kernel_signs(found.codebook[: len(book.memory)]).astype(np.float32)
-        book.memory.copy_(torch.from_numpy(rows))
-        if book.real is not None:
-            with torch.no_grad():
-                book.real.copy_(book.memory)
+        book.fill(found.codebook)
         conv.tau, conv.codebook = tau, book
     return done
 

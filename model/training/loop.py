@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from model.datasets import Dataset
 from model.layers import SubBitConv2d
+from model.learnt import Codebook
 from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
@@ -52,6 +53,9 @@ class Trainer:
         self.epoch = self.step = 0  # whole epochs done; steps done in the one under way
         self.loss_sum, self.correct = 0.0, 0
         self.seconds = 0.0
+        for module in net.modules():
+            if isinstance(module, Codebook):
+                module.plan(self.total)
 
     @property
     def total(self) -> int:

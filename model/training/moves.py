@@ -17,6 +17,6 @@ def codebooks_entry(net: nn.Module) -> dict[str, dict[str, list[int]]]:
     books = {
         path.removesuffix(".codebook"): bits.kernel_numbers(module.memory.cpu().numpy()).tolist()
         for path, module in net.named_modules()
-        if isinstance(module, Codebook) and module.real is not None
+        if isinstance(module, Codebook) and module.rule.learnt
     }
     return {"codebooks": books} if books else {}
