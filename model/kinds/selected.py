@@ -19,7 +19,7 @@ from model.nearest import assign
 __all__ = ["Rule"]
 
 # Weights that the gradient of the scores is computed from, at most.
-SAMPLE = 4096
+SAMPLE = 1024
 # A kernel that is in the codebook stays until another's score is higher by this: no flip-flop.
 MARGIN = 0.1
 
