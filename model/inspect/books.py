@@ -20,6 +20,7 @@ from model.inspect.style import (
     depths,
     grid,
     legend,
+    short,
 )
 
 __all__ = ["PAGE", "distance_picture", "entropy_picture", "kernel_picture", "use_picture"]
@@ -117,7 +118,7 @@ def distance_picture(layers: Sequence[LayerFacts]) -> Figure:
         ax.set_xticks([0, last])
         ax.set_yticks([0, last])
         ax.spines[["left", "bottom"]].set_visible(False)
-        ax.set_title(layer.name, fontsize=SMALL, color=INK, pad=3)
+        ax.set_title(short(layer.name, columns), fontsize=SMALL, color=INK, pad=3)
     bar = axes[0].figure.colorbar(image, ax=axes, location="bottom", fraction=0.05, aspect=40,
                                   shrink=0.6, pad=0.02)  # fmt: skip
     bar.outline.set_visible(False)

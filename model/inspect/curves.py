@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from model import bits
-from model.inspect.style import BLUE, INK, LINE, ORANGE, SMALL, WIDTH, depths, grid, legend
+from model.inspect.style import BLUE, INK, LINE, ORANGE, SMALL, WIDTH, depths, grid, legend, short
 
 __all__ = ["accuracy_picture", "change_picture", "latent_picture", "moved"]
 
@@ -32,7 +32,8 @@ def accuracy_picture(epochs: Sequence[dict]) -> Figure:
     axes[1].set_ylabel("training loss", fontsize=SMALL)
     for ax in axes:
         ax.set_xlabel("epoch", fontsize=SMALL)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.grid(color=LINE, linewidth=0.6)
     legend(axes[0])
     return axes[0].figure
@@ -71,8 +72,10 @@ def change_picture(epochs: Sequence[dict], antipodal: dict[str, bool]) -> Figure
     axes[1].set_ylabel(f"not there after epoch {numbers[0]} (%)", fontsize=SMALL)
     for ax in axes:
         ax.set_xlabel("epoch", fontsize=SMALL)
-        ax.set_ylim(bottom=0)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        # Flat lines on the ground are lines, too.
+        ax.set_ylim(0, max(1.05 * ax.dataLim.y1, 10))
+        ax.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.grid(color=LINE, linewidth=0.6)
     legend(axes[0])
     return axes[0].figure
@@ -85,7 +88,7 @@ def latent_picture(layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """
     columns = min(4, max(len(layers), 2))
     rows = -(-len(layers) // columns)
-    axes = grid(rows, columns, rows * (0.72 * WIDTH / columns) + 0.5)
+    axes = grid(rows, columns, rows * (0.78 * WIDTH / columns) + 0.5)
     for ax in axes[len(layers) :]:
         ax.axis("off")
     for ax, (name, (own, used)) in zip(axes, layers.items(), strict=False):
@@ -94,7 +97,8 @@ def latent_picture(layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         ax.bar(range(bits.TAPS + 1), shares, 0.8, color=BLUE)
         ax.set_xticks(range(0, bits.TAPS + 1, 3))
         ax.grid(axis="y", color=LINE, linewidth=0.6)
-        ax.set_title(f"{name}: mean {apart.mean():.2f}", fontsize=SMALL, color=INK, pad=3)
+        words = f"{short(name, columns)}\nmean {apart.mean():.2f}"
+        ax.set_title(words, fontsize=SMALL, color=INK, pad=3)
     axes[0].figure.supxlabel("taps whose sign the codebook changes, of 9", fontsize=SMALL)
     axes[0].figure.supylabel("kernels (%)", fontsize=SMALL)
     return axes[0].figure

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 __all__ = [
     "BLUE", "GREY", "INK", "LINE", "ORANGE", "PAPER", "SMALL", "WIDTH", "depths", "grid", "legend",
-    "save",
+    "save", "short",
 ]  # fmt: skip
 
 DPI = 300
@@ -42,6 +42,13 @@ def grid(rows: int, columns: int, height: float, heights: Sequence[float] = ()) 
 def depths(count: int) -> list:
     """A colour for each of so many layers, from dark (first) to light (last)."""
     return [colormaps["viridis"](0.88 * place / max(count - 1, 1)) for place in range(count)]
+
+
+def short(name: str, columns: int) -> str:
+    """As much of a layer's name as fits above one of so many axes, its end: paths end alike last.
+    """
+    letters = int(WIDTH / columns / 0.062)
+    return name if len(name) <= letters else "…" + name[1 - letters :]
 
 
 def legend(ax: Axes) -> None:
