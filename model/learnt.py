@@ -1,7 +1,6 @@
-"""The codebook of one layer as a torch module: nearest kernels, and kernels that are learnt.
+"""The codebook of one layer as a torch module: which kernels there are, and which a weight gets.
 
-An antipodal codebook halves the products here too: the nearest of k and -k is told by the sign of
-one product.
+What decides the kernels is a kind's rule (`model.kinds`), the search is `model.nearest`'s.
 """
 
 import numpy as np
@@ -9,43 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from model import bits
-from model.codebooks import KINDS, sample
-from model.errors import UserError
+from model.codebooks import sample
+from model.kinds import rule_of
 
 __all__ = ["Codebook"]
-
-# An entry of the real codebook nearer to 0 than this keeps its old sign: no flip-flop.
-HYSTERESIS = 1e-3
-REAL_LIMIT = 3.0
-# The real entries are clamped every so many training steps.
-CLAMP_EVERY = 25
-
-
-class _Assign(torch.autograd.Function):
-    """Nearest kernel of each weight; straight-through to the weights and to the codebook."""
-
-    @staticmethod
-    def forward(ctx, weights: Tensor, real: Tensor | None, memory: Tensor, antipodal: bool):
-        products = weights @ memory.T
-        index = (products.abs() if antipodal else products).argmax(1)
-        kernels = memory[index]
-        signs = None
-        if antipodal:
-            # sign(0) = +1, as everywhere.
-            signs = torch.where(products.gather(1, index[:, None]) < 0, -1.0, 1.0)
-            kernels = kernels * signs
-        ctx.save_for_backward(weights, index, signs)
-        ctx.rows = len(memory) if real is not None else None
-        return kernels
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):
-        weights, index, signs = ctx.saved_tensors
-        real_gradient = None
-        if ctx.rows is not None and ctx.needs_input_grad[1]:
-            mine = gradient if signs is None else gradient * signs
-            real_gradient = gradient.new_zeros(ctx.rows, bits.TAPS).index_add_(0, index, mine)
-        return gradient * (weights.abs() <= 1), real_gradient, None, None
 
 
 class Codebook(nn.Module):
@@ -53,35 +19,33 @@ class Codebook(nn.Module):
 
     Everything that decides a forward pass is in the state dict: ``memory`` (float [rows, 9] of
     -1 and +1; rows = 2^tau, or 2^(tau-1) for an antipodal codebook, whose other half is implied),
-    the learnt kinds' parameter ``real`` [rows, 9], and ``step``, training steps taken. Only a
-    forward pass in training mode moves ``memory`` and ``step``, and it does so from values that
-    are equal on every rank of a DistributedDataParallel group, without random numbers.
+    ``step``, training steps taken, and what the kind adds, as the parameter ``real`` [rows, 9] of
+    the refined ones. Only a forward pass in training mode moves ``memory`` and ``step``, and it
+    does so from values that are equal on every rank of a DistributedDataParallel group, without
+    random numbers.
     """
 
     def __init__(self, tau: int, kind: str, rng: np.random.Generator):
         super().__init__()
-        if kind not in KINDS:
-            raise UserError(f"codebook {kind!r} is not one of {', '.join(KINDS)}")
+        self.rule, self.antipodal = rule_of(kind)
         self.tau = tau
         self.kind = kind
-        self.antipodal = kind.startswith("antipodal")
         numbers = sample(tau, self.antipodal, rng)
         if self.antipodal:
             numbers = numbers[: len(numbers) // 2]
         memory = torch.from_numpy(bits.kernel_signs(numbers).astype(np.float32))
         self.register_buffer("memory", memory)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
-        self.real = nn.Parameter(memory.clone()) if kind.endswith("refined") else None
+        self.real = None
+        self.rule.begin(self)
 
     def forward(self, weights: Tensor) -> Tensor:
-        """Kernels of -1 and +1, [n, 9], nearest to ``weights`` [n, 9].
-
-        As all kernels have one norm, the nearest is the one with the largest product; among
-        equals the first wins.
-        """
+        """Kernels of -1 and +1, [n, 9], nearest to ``weights`` [n, 9]; see `model.nearest`."""
         if self.training:
-            self._follow()
-        return _Assign.apply(weights, self.real, self.memory, self.antipodal)
+            with torch.no_grad():
+                self.step += 1
+                self.rule.follow(self, weights.detach())
+        return self.rule.kernels(self, weights)
 
     def numbers(self) -> np.ndarray:
         """Kernel numbers, uint16 [2^tau]; antipodal in canonical order."""
@@ -90,39 +54,13 @@ class Codebook(nn.Module):
             return numbers
         return bits.antipodal_order(np.concatenate([numbers, (bits.KERNELS - 1) ^ numbers]))
 
+    def plan(self, steps: int) -> None:
+        """Say how many training steps there will be; kinds that begin otherwise go by it."""
+        self.rule.planned(self, steps)
+
     @torch.no_grad()
-    def _follow(self) -> None:
-        """Bring ``memory`` up to date with ``real``, once a training step."""
-        self.step += 1
-        if self.real is None:
-            return
-        if self.step % CLAMP_EVERY == 0:
-            self.real.clamp_(-REAL_LIMIT, REAL_LIMIT)
-        signs = torch.where(self.real < 0, -1.0, 1.0)
-        self.memory.copy_(torch.where(self.real.abs() < HYSTERESIS, self.memory, signs))
-        self._part_duplicates()
-
-    def _part_duplicates(self) -> None:
-        """Give every repeated kernel's row the nearest unused kernel, in place.
-
-        Rows keep their places, so that indices and optimiser moments still belong to them.
-        """
-        numbers = bits.kernel_numbers(self.memory.cpu().numpy()).astype(np.int64)
-        pairs = np.minimum(numbers, bits.KERNELS - 1 - numbers) if self.antipodal else numbers
-        first = np.unique(pairs, return_index=True)[1]
-        if len(first) == len(pairs):
-            return
-        every = torch.from_numpy(bits.kernel_signs(np.arange(bits.KERNELS)).astype(np.float32))
-        every = every.to(self.memory)
-        taken = torch.zeros(bits.KERNELS, dtype=torch.bool, device=self.memory.device)
-        taken[torch.from_numpy(numbers)] = True
-        if self.antipodal:
-            taken[torch.from_numpy(bits.KERNELS - 1 - numbers)] = True
-        for row in sorted(set(range(len(pairs))) - set(first.tolist())):
-            fit = (every @ self.real[row]).masked_fill(taken, -torch.inf)
-            free = int(fit.argmax())
-            self.memory[row] = every[free]
-            self.real[row] = every[free]
-            taken[free] = True
-            if self.antipodal:
-                taken[bits.KERNELS - 1 - free] = True
+    def fill(self, numbers: np.ndarray) -> None:
+        """Replace the kernels by ``numbers`` [2^tau], canonical where antipodal."""
+        rows = bits.kernel_signs(numbers[: len(self.memory)]).astype(np.float32)
+        self.memory.copy_(torch.from_numpy(rows))
+        self.rule.filled(self)

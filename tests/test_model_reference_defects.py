@@ -13,8 +13,9 @@ import torch.distributed as dist  # noqa: E402
 from torch import nn  # noqa: E402
 
 from model import bits  # noqa: E402
+from model.kinds.refined import HYSTERESIS  # noqa: E402
 from model.layers import Head, Sign, SubBitConv2d  # noqa: E402
-from model.learnt import HYSTERESIS, Codebook  # noqa: E402
+from model.learnt import Codebook  # noqa: E402
 from model.training.loop import codebook_groups  # noqa: E402
 
 torch.set_num_threads(1)  # the tensors are small, and workers run side by side

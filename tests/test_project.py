@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 NUMPY_ONLY = [
     "bits", "codebooks", "cost", "dataset_files", "datasets", "errors", "format", "golden",
-    "nets", "shipped", "train",
+    "nets", "shipped", "train", "convert.__main__", "convert.source", "export_onnx",
+    "inspect.__main__", "inspect.books", "inspect.curves", "inspect.run",
 ]  # fmt: skip
 
 

@@ -16,11 +16,13 @@ from torch.nn import functional
 from model.calibrate import calibrate, calibrated
 from model.datasets import Dataset
 from model.layers import SubBitConv2d
+from model.learnt import Codebook
 from model.link import link
 from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
 from model.training.files import JsonLines
+from model.training.moves import codebooks_entry
 from model.training.progress import Progress
 from model.verify import predict
 
@@ -56,6 +58,9 @@ class Trainer:
         self.epoch = self.step = 0  # whole epochs done; steps done in the one under way
         self.loss_sum, self.correct = 0.0, 0
         self.seconds = 0.0
+        for module in net.modules():
+            if isinstance(module, Codebook):
+                module.plan(self.total)
 
     @property
     def total(self) -> int:
@@ -126,7 +131,7 @@ class Trainer:
                 "rate": self.rate(self.done - 1),
                 "seconds": round(self.seconds, 3),
             }
-            lines.add(record)
+            lines.add(record | codebooks_entry(self.net))
             progress.epoch(record, self.epoch == self.config.epochs)
             checkpoint.write(folder, self.config, self.state())
         return True
