@@ -54,7 +54,6 @@ def measure(board_name: str, pixels: int, channels: int, fill: int) -> dict:
     clock_mhz = board.default_clock_mhz
     core = BoardCore(
         Engine(program),
-        image_bytes=program.image_bytes,
         clock_hz=1e6 * clock_mhz,
         baud=1_000_000,
     )
