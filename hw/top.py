@@ -5,9 +5,9 @@
     rx -> receiver -> frames, CRC -> buffer -> dispatcher -> engine
     tx <- transmitter <- frames <- replies, CRC <----'----------'
 
-The packets are those of `hw.link.protocol`. An image goes to the engine only when all of it has come
-and its CRC was right, so nothing that happens on the line can disturb the engine, and nothing here
-ever needs a reset. While the engine works, the next images come into the buffer.
+The packets are those of `hw.link.protocol`. An image goes to the engine only when all of it has
+come and its CRC was right, so nothing that happens on the line can disturb the engine, and nothing
+here ever needs a reset. While the engine works, the next images come into the buffer.
 """
 
 from amaranth.hdl import Module, Mux, Signal, unsigned

@@ -14,8 +14,8 @@ before the block, as COBS is published, replies behind it: so the board never lo
 them with a probability of 0.2 %; with 16 bits it would accept a hundred.
 
 **Requests** are answered in order, one after the other, and none changes what a later one says, so
-each may be repeated: a host that has had no answer sends it again. A host that starts draws the
-upper half of its sequence numbers anew, asks for `INFO` and forgets what comes before the answer:
+each may be repeated: a host that has had no answer sends it again. A host that starts draws its
+first sequence number anew, asks for `INFO` and forgets what comes before the answer:
 behind it there is no answer to anybody else.
 """
 
