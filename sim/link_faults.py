@@ -26,6 +26,7 @@ __all__ = ["expected_answers", "main", "open_small", "small_network"]
 
 NETWORK_SEED = 5
 MADE_IMAGES = 200
+LINE_WIDTH = 100  # where there is no terminal to ask
 
 
 def small_network() -> Network:
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     if options.trials < 1:
         raise UserError(f"--trials must be at least 1, not {options.trials}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else LINE_WIDTH)
     outcomes = []
     with console.status("building the simulated board") as status:
         port = open_small(status.update)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hw.host.errors import LinkError
+from hw.host.errors import LinkError, NoAnswer
 from hw.host.exchange import Exchange
 from hw.host.ports import Port
 from hw.link.protocol import (
@@ -40,7 +40,7 @@ class Board:
         port.forget()
         try:
             (reply,) = self._ask(INFO)
-        except LinkError:
+        except NoAnswer:
             raise LinkError(self._silence()) from None
         try:
             self.info = Info.unpack(reply.payload)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from hw.host.errors import LinkError
+from hw.host.errors import LinkError, NoAnswer
 from hw.host.ports import Port
 from hw.link.protocol import ERROR, REPLY, Packet, PacketError, decode_reply, encode_request
 
@@ -71,8 +71,8 @@ class Exchange:
         """Replies to (type, payload) pairs, in their order.
 
         ``window`` of them are under way at once; ``reply_bytes`` is the longest reply on the line,
-        ``work_seconds`` the board's time for one. Raises LinkError where a request has had no reply
-        after `TRIES`, or was refused.
+        ``work_seconds`` the board's time for one. Raises NoAnswer where a request has had no reply
+        after `TRIES`, LinkError where it was refused.
         """
         patience = (reply_bytes * LINE_BITS / self.port.baud + work_seconds) * SLACK
         source = iter(requests)
@@ -108,7 +108,7 @@ class Exchange:
 
     def _send(self, entry: _Open) -> _Open:
         if entry.tries == TRIES:
-            raise LinkError(
+            raise NoAnswer(
                 f"{self.port.name}: the board stopped answering ({TRIES} tries): check the cable "
                 "and the board's lights, then try again"
             )

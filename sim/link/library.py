@@ -10,6 +10,7 @@ from hw.engine import Engine
 from hw.link.identity import ID_BYTES, describe
 from hw.program import Program
 from hw.top import BoardCore
+from hw.uart import bit_cycles
 from sim.compiled.cache import cached
 from sim.compiled.contents import read_at_start, read_memory_at_start, without_contents
 from sim.compiled.cxx import FLAGS, compile_library, run_tool
@@ -33,6 +34,7 @@ def build_board(
     """The shared library, from the cache or translated and compiled; as `build_library` does it,
     it serves every network of the same shape. Raises UserError where a tool fails, ValueError for
     a line speed that `CLOCK_HZ` cannot have."""
+    bit_cycles(CLOCK_HZ, baud)
     shape = without_contents(program)
     blank = replace(
         describe(program, CLOCK_HZ), design=bytes(ID_BYTES), network=bytes(ID_BYTES), name=""
