@@ -18,7 +18,7 @@ from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsEncoder
 from hw.link.dispatcher import Dispatcher
 from hw.link.identity import buffer_depth, describe
-from hw.link.protocol import IMAGE, WORD_BYTES, Info
+from hw.link.protocol import IMAGE, Info
 from hw.link.receiver import PacketReceiver
 from hw.link.reply import WORD_BITS, ReplySender
 from hw.link.tally import TallyCounters
@@ -81,9 +81,6 @@ class BoardCore(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         image_bytes = self.info.image_bytes
-        text = self.info.pack()
-        places = range(0, len(text), WORD_BYTES)
-        words = tuple(int.from_bytes(text[n : n + WORD_BYTES], "little") for n in places)
         m.submodules.engine = engine = self._engine
         m.submodules.line_in = line_in = UartReceiver(self._divisor)
         m.submodules.line_out = line_out = UartTransmitter(self._divisor)
@@ -91,7 +88,7 @@ class BoardCore(wiring.Component):
         m.submodules.buffer = buffer = PacketBuffer(self._depth)
         m.submodules.dispatcher = dispatcher = Dispatcher(image_bytes)
         m.submodules.tally = tally = TallyCounters()
-        m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), words)
+        m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), self.info.pack())
         m.submodules.encoder = encoder = CobsEncoder()
         connect(m, buffer.o, dispatcher.i)
         connect(m, dispatcher.o, engine.i)

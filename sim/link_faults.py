@@ -59,7 +59,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     heads = ("fault", "trials", "right answers", "wrong or none", "sent again", "broken at board",
              "broken at host")  # fmt: skip
     for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left")
+        table.add_column(head, justify="right" if place else "left", no_wrap=place == 0)
     for o in outcomes:
         counts = (o.trials, o.images, len(o.problems), o.again, o.refused, o.broken)
         table.add_row(o.kind, *(f"{count:,}" for count in counts))

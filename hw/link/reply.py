@@ -1,9 +1,9 @@
-"""Replies, word by word: header, sequence number, body, CRC; each word's lowest byte first.
+"""Replies, byte by byte: header, sequence number, body, CRC, each in words, lowest byte first.
 
 Nothing is stored here: a result stays in the engine until its last byte has gone.
 """
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -32,7 +32,7 @@ class ReplySender(wiring.Component):
     Parameters
     ----------
     result : layout of a result, fields ``label`` and ``scores``.
-    info : the words of the reply to `INFO`.
+    info : the payload of the reply to `INFO`.
 
     Members
     -------
@@ -42,7 +42,7 @@ class ReplySender(wiring.Component):
     o : stream of `LAST_BYTE`.
     """
 
-    def __init__(self, result: data.StructLayout, info: tuple[int, ...]):
+    def __init__(self, result: data.StructLayout, info: bytes):
         self._result = result
         self._info = info
         scores = result["scores"].shape
@@ -74,50 +74,68 @@ class ReplySender(wiring.Component):
         part = Signal(_Part)
         number = Signal(range(max(words.values())))
         place = Signal(range(WORD_BYTES))
-        header, body, word = Signal(WORD_BITS), Signal(WORD_BITS), Signal(WORD_BITS)
         last_number = Signal.like(number)
-        info = rom(m, "info", WORD_BITS, self._info, number)
+        header, score = Signal(WORD_BITS), Signal(signed(WORD_BITS))
+        cycles, body, byte = Signal(8), Signal(8), Signal(8)
+
+        def at_place(word: Value) -> Value:
+            return word.word_select(place, 8)
+
+        # Bytes are chosen before sources, and scores in their own width: multiplexers are most of
+        # what this takes.
+        info = rom(m, "info", 8, tuple(self._info), Cat(place, number)[: len(place) + 4])
         scores = [self.result.scores[n] for n in range(self._classes)]
+        chosen = Signal(scores[0].shape())
+        m.d.comb += [
+            chosen.eq(_select([scores[0], scores[0], *scores], number)),
+            score.eq(chosen),
+            cycles.eq(at_place(self.cycles)),
+        ]
         with m.Switch(self.request):
             for kind, source in (
                 (protocol.INFO, info),
-                (protocol.IMAGE, Array([self.cycles, self.result.label, *scores])[number]),
-                (
-                    protocol.COUNTERS,
-                    Mux(number == words[protocol.COUNTERS] - 1, self.cycles, self.value),
-                ),
-                (protocol.ERROR, self.refused),
+                (protocol.IMAGE, at_place(score)),
+                (protocol.COUNTERS, at_place(self.value)),
+                (protocol.ERROR, Mux(place == 0, self.refused, 0)),
             ):
                 with m.Case(kind):
                     m.d.comb += [
                         header.eq(kind | protocol.REPLY | WORD_BYTES * words[kind] << 8),
-                        body.eq(source),
                         last_number.eq(words[kind] - 1),
+                        body.eq(source),
                     ]
+                    if kind == protocol.IMAGE:
+                        with m.If(number == 0):
+                            m.d.comb += body.eq(cycles)
+                        with m.If(number == 1):
+                            m.d.comb += body.eq(Mux(place == 0, self.result.label, 0))
+                    if kind == protocol.COUNTERS:
+                        with m.If(number == words[kind] - 1):
+                            m.d.comb += body.eq(cycles)
         with m.Switch(part):
             for which, source in (
-                (_Part.HEADER, header),
-                (_Part.SEQUENCE, self.sequence),
+                (_Part.HEADER, at_place(header)),
+                (_Part.SEQUENCE, at_place(self.sequence)),
                 (_Part.BODY, body),
-                (_Part.CHECK, ~crc.value),
+                (_Part.CHECK, ~at_place(crc.value)),
             ):
                 with m.Case(which):
-                    m.d.comb += word.eq(source)
+                    m.d.comb += byte.eq(source)
         last_byte = place == WORD_BYTES - 1
         m.d.comb += [
             self.number.eq(number),
-            crc.byte.eq(word.word_select(place, 8)),
+            crc.byte.eq(byte),
             crc.clear.eq(self.done),
         ]
         with m.FSM(init="TAKE"):
-            # The ROM's word is there a cycle after its number.
+            # The ROM's byte is there a cycle after its place.
             with m.State("FETCH"):
                 m.next = "TAKE"
             with m.State("TAKE"):
                 with m.If(self.go & ~crc.busy & ~self.busy):
                     m.d.comb += crc.valid.eq(part != _Part.CHECK)
                     m.d.sync += [
-                        self.o.payload.byte.eq(crc.byte),
+                        self.o.payload.byte.eq(byte),
                         self.o.payload.last.eq((part == _Part.CHECK) & last_byte),
                         self.o.valid.eq(1),
                     ]
@@ -140,3 +158,12 @@ class ReplySender(wiring.Component):
                                 m.d.comb += self.done.eq(1)
                                 m.d.sync += part.eq(_Part.HEADER)
         return m
+
+
+def _select(items: list[Value], number: Signal) -> Value:
+    """``items[number]`` as a tree by the number's bits: half of what Yosys makes of an `Array`."""
+    for bit in number:
+        pairs = range(0, len(items) - 1, 2)
+        odd = items[-1:] if len(items) % 2 else []
+        items = [Mux(bit, items[n + 1], items[n]) for n in pairs] + odd
+    return items[0]

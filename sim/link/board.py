@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from hw.link.identity import describe
-from hw.link.protocol import WORD_BYTES
 from hw.program import Program
 from hw.uart import bit_cycles
 from sim.compiled.contents import OPTION, write_contents
@@ -38,8 +37,8 @@ class SimulatedBoard:
         with tempfile.TemporaryDirectory(prefix="subbit-contents-") as name:
             folder = Path(name)
             write_contents(program, folder)
-            info = np.frombuffer(describe(program, CLOCK_HZ).pack(), f"<u{WORD_BYTES}")
-            (folder / f"{INFO}.hex").write_text("".join(f"{word:x}\n" for word in info))
+            info = describe(program, CLOCK_HZ).pack()
+            (folder / f"{INFO}.hex").write_text("".join(f"{byte:x}\n" for byte in info))
             option = f"+{OPTION}={folder}".encode()
             self._line = ctypes.c_void_p(self._library.line_new(option, ctypes.c_uint64(bit)))
         self._bytes = np.zeros(ROOM, np.uint8)
