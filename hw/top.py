@@ -18,7 +18,8 @@ from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsEncoder
 from hw.link.dispatcher import Dispatcher
 from hw.link.identity import buffer_depth, describe
-from hw.link.protocol import IMAGE, Info
+from hw.link.payloads import Info
+from hw.link.protocol import IMAGE
 from hw.link.receiver import PacketReceiver
 from hw.link.reply import WORD_BITS, ReplySender
 from hw.link.tally import TallyCounters

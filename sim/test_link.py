@@ -7,7 +7,7 @@ import zlib
 import pytest
 from amaranth.sim import Simulator
 
-from hw.link import protocol
+from hw.link import payloads, protocol
 from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsDecoder, CobsEncoder
 from hw.link.crc import SerialCrc
@@ -22,7 +22,7 @@ UGLY = [
 ]  # fmt: skip
 
 
-def payloads(seed: int, count: int) -> list[bytes]:
+def texts_of(seed: int, count: int) -> list[bytes]:
     rng = random.Random(seed)
     return UGLY + [
         bytes(rng.choices([0, 1, 255, rng.randrange(256)], k=rng.randrange(700)))
@@ -54,7 +54,7 @@ def simulate(dut, *testbenches) -> None:
 
 
 def test_requests_are_cobs_between_zeros(seed):
-    for payload in payloads(seed, 50):
+    for payload in texts_of(seed, 50):
         packet = Packet(protocol.IMAGE, 0x01020004, payload)
         frame = protocol.encode_request(packet)
         assert (frame[0], frame[-1], frame.count(0)) == (0, 0, 2)
@@ -64,7 +64,7 @@ def test_requests_are_cobs_between_zeros(seed):
 
 
 def test_replies_come_back(seed):
-    for payload in payloads(seed, 50):
+    for payload in texts_of(seed, 50):
         packet = Packet(protocol.IMAGE | protocol.REPLY, 0xFF00FF01, payload)
         frame = protocol.encode_reply(packet)
         assert (frame[-1], frame.count(0)) == (0, 1)
@@ -99,9 +99,9 @@ def test_what_is_no_packet_is_refused(seed):
 
 def test_info_and_others_refuse_other_lengths():
     for unpack in (
-        protocol.Info.unpack,
-        protocol.Counters.unpack,
-        lambda payload: protocol.Answer.unpack(payload, 3),
+        payloads.Info.unpack,
+        payloads.Counters.unpack,
+        lambda payload: payloads.Answer.unpack(payload, 3),
     ):
         for payload in (b"", b"\1", bytes(1000)):
             with pytest.raises(PacketError):
@@ -140,7 +140,7 @@ def test_crc_of_a_packet_with_its_crc_is_the_residue(seed):
 def test_decoder_of_frames(seed):
     """Whole frames, and cut ones: what follows those is not harmed."""
     rng = random.Random(seed)
-    texts = payloads(seed, 12)
+    texts = texts_of(seed, 12)
     dut = CobsDecoder()
     seen: list[bytes | None] = []
 
@@ -171,7 +171,7 @@ def test_decoder_of_frames(seed):
 
 def test_encoder_of_frames(seed):
     """As `encode_reply` does it, with hesitation at both ends."""
-    packets = [Packet(130, 5, payload) for payload in payloads(seed, 4)]
+    packets = [Packet(130, 5, payload) for payload in texts_of(seed, 4)]
     rng = random.Random(seed)
     dut = CobsEncoder()
     sent = bytearray()

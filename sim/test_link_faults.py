@@ -12,7 +12,7 @@ from hw.host.board import Board
 from hw.host.commands import first_difference
 from hw.host.exchange import Exchange
 from hw.link import crc, protocol, receiver
-from hw.link.protocol import Answer, Tally
+from hw.link.payloads import Answer, Tally
 from model import golden
 from model.errors import UserError
 from sim import link_faults

@@ -14,7 +14,8 @@ from hw.cycles import total_cycles
 from hw.engine import Engine
 from hw.link import protocol
 from hw.link.identity import describe, window
-from hw.link.protocol import Answer, Counters, Packet, Tally
+from hw.link.payloads import Answer, Counters, Info, Tally
+from hw.link.protocol import Packet
 from hw.top import BoardCore
 from model import golden
 from model.format import Head, Network
@@ -113,7 +114,7 @@ def test_info_and_counters(network):
     line = [request(protocol.INFO, 7), image_request(image, 8), request(protocol.COUNTERS, 9)]
     info, _, counters = converse(core, line, 3)
     assert (info.type, info.sequence) == (protocol.INFO | protocol.REPLY, 7)
-    assert protocol.Info.unpack(info.payload) == core.info
+    assert Info.unpack(info.payload) == core.info
     assert core.info == describe(core._engine.program, CLOCK_HZ)
     counted = Counters.unpack(counters.payload)
     assert counted == Counters((1, 0, 0, 0, 0, 0), core.info.cycles)

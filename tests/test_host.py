@@ -24,7 +24,8 @@ from hw.host.errors import LinkError
 from hw.host.pictures import find_pictures, read_picture
 from hw.link import protocol
 from hw.link.identity import buffer_depth, describe, design_id, network_id
-from hw.link.protocol import Answer, Counters, Info, Packet, PacketError
+from hw.link.payloads import Answer, Counters, Info
+from hw.link.protocol import Packet, PacketError
 from model import datasets, golden
 from model.errors import CheckError, UserError
 from model.shipped import load_model

@@ -23,7 +23,9 @@ from hw.flow.progress import Progress, Stage
 from hw.flow.report import BuildReport, resource_table
 from hw.flow.resources import count_cells
 from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
-from hw.link.protocol import IMAGE, WORD_BYTES, frame_bytes, reply_words
+from hw.link.identity import design_id
+from hw.link.payloads import WORD_BYTES, reply_words
+from hw.link.protocol import IMAGE, frame_bytes
 from hw.program import Program
 from hw.top import BoardCore
 from model.files import git_commit
@@ -155,7 +157,7 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
             "image": list(network.image),
             "stored_bits": network.stored_bits,
         },
-        parameters=asdict(parameters) | {"baud": request.baud},
+        parameters=asdict(parameters) | {"baud": request.baud, "design": design_id(program).hex()},
         choice=request.choice,
         resources=resources,
         fits=all(row["used"] <= row["available"] for row in resources.values()),

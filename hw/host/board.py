@@ -7,18 +7,8 @@ import numpy as np
 from hw.host.errors import LinkError, NoAnswer
 from hw.host.exchange import Exchange
 from hw.host.ports import Port
-from hw.link.protocol import (
-    COUNTERS,
-    IMAGE,
-    INFO,
-    WORD_BYTES,
-    Answer,
-    Counters,
-    Info,
-    PacketError,
-    frame_bytes,
-    reply_words,
-)
+from hw.link.payloads import WORD_BYTES, Answer, Counters, Info, reply_words
+from hw.link.protocol import COUNTERS, IMAGE, INFO, PacketError, frame_bytes
 from model.errors import UserError
 
 __all__ = ["Board"]
@@ -29,7 +19,7 @@ class Board:
 
     Members
     -------
-    info : `hw.link.protocol.Info`. exchange : the requests and replies, with their traffic.
+    info : `hw.link.payloads.Info`. exchange : the requests and replies, with their traffic.
 
     Raises LinkError where no board answers, or one of another protocol.
     """

@@ -14,7 +14,7 @@ from hw.host.board import Board
 from hw.host.connect import check_design, find_network
 from hw.host.exchange import LINE_BITS
 from hw.host.pictures import read_picture
-from hw.link.protocol import Answer, Tally
+from hw.link.payloads import Answer, Tally
 from model import datasets, golden
 from model.errors import CheckError, UserError
 from model.format import Network

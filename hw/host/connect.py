@@ -10,7 +10,7 @@ from hw.host.errors import LinkError
 from hw.host.options import BAUD, SIM
 from hw.host.ports import Port, open_serial
 from hw.link.identity import describe, network_id
-from hw.link.protocol import Info
+from hw.link.payloads import Info
 from hw.program import Program
 from model.errors import UserError
 from model.format import Network

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.link import protocol
 from hw.link.cobs import LAST_BYTE
-from hw.link.protocol import Tally
+from hw.link.payloads import Tally
 
 __all__ = ["Dispatcher"]
 

@@ -1,5 +1,7 @@
 """The packets between host and board, defined once: RTL, host and tests take them from here.
 
+What is in their payloads is in `hw.link.payloads`.
+
 **Packet**, little-endian: ``type`` 1 byte, ``length`` of the payload 3 bytes, ``sequence`` 4 bytes,
 payload, CRC-32 of all of that (`zlib.crc32`). A reply has its request's sequence number, and its
 type with the top bit set.
@@ -21,8 +23,7 @@ behind it there is no answer to anybody else.
 
 import struct
 import zlib
-from dataclasses import astuple, dataclass
-from enum import IntEnum
+from dataclasses import dataclass
 
 __all__ = [
     "COUNTERS",
@@ -33,23 +34,15 @@ __all__ = [
     "HEADER_BYTES",
     "IMAGE",
     "INFO",
-    "INFO_WORDS",
-    "MAX_PAYLOAD",
     "PROTOCOL_VERSION",
     "REPLY",
-    "WORD_BYTES",
-    "Answer",
-    "Counters",
-    "Info",
     "Packet",
     "PacketError",
-    "Tally",
     "decode_reply",
     "decode_request",
     "encode_reply",
     "encode_request",
     "frame_bytes",
-    "reply_words",
 ]
 
 PROTOCOL_VERSION = 1
@@ -59,38 +52,16 @@ ERROR = 0xFF  # the type of the reply to what is no request; its payload is 4 by
 
 HEADER_BYTES = 8
 CRC_BYTES = 4
-WORD_BYTES = 4  # replies' payloads are words
-MAX_PAYLOAD = (1 << 24) - 1
 BLOCK = 254
 # CRC-32 (ISO-HDLC), lowest bit first; what its register holds behind a packet and its CRC.
 CRC_POLYNOMIAL = 0xEDB88320
 CRC_RESIDUE = 0xDEBB20E3
 
 _HEADER = struct.Struct("<II")
-_NAME_BYTES = 16
-_INFO = struct.Struct(f"<I8s8sI4H3HBBI{_NAME_BYTES}s")
-INFO_WORDS = _INFO.size // WORD_BYTES
-ARRAY_CODES = ("direct", "shared")
 
 
 class PacketError(ValueError):
     """Bytes that are no packet: cut, changed, or never meant to be one."""
-
-
-class Tally(IntEnum):
-    """What the board counts, in the order of the reply to `COUNTERS`.
-
-    IMAGES : answered. LINE : frames with a byte without its stop bit. OVERFLOW : frames for which
-    there was no room. FRAME : cut, or longer or shorter than their length says. CHECK : wrong CRC.
-    REQUEST : packets of unknown type or of a length that their type does not have.
-    """
-
-    IMAGES = 0
-    LINE = 1
-    OVERFLOW = 2
-    FRAME = 3
-    CHECK = 4
-    REQUEST = 5
 
 
 @dataclass(frozen=True)
@@ -118,96 +89,6 @@ class Packet:
         if word >> 8 != len(body) - HEADER_BYTES:
             raise PacketError("wrong length")
         return cls(word & 0xFF, sequence, body[HEADER_BYTES:])
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a board says about itself.
-
-    ``design`` and ``network`` are the identifiers of `hw.link.identity`, 8 bytes each. ``window``:
-    images that the board has room for at once. ``cycles`` : predicted for an image.
-    """
-
-    version: int
-    design: bytes
-    network: bytes
-    clock_hz: int
-    colours: int
-    height: int
-    width: int
-    classes: int
-    pixels: int
-    channels: int
-    fill: int
-    array: str
-    window: int
-    cycles: int
-    name: str
-
-    @property
-    def image_bytes(self) -> int:
-        return self.colours * self.height * self.width
-
-    def pack(self) -> bytes:
-        """`INFO_WORDS` words; a longer name is cut to 16 bytes."""
-        values = list(astuple(self))
-        values[11] = ARRAY_CODES.index(self.array)
-        name = self.name.encode()[:_NAME_BYTES].decode(errors="ignore").encode()
-        return _INFO.pack(*values[:-1], name)
-
-    @classmethod
-    def unpack(cls, payload: bytes) -> "Info":
-        """Raises PacketError for a payload that is none, and for another version's."""
-        if len(payload) != _INFO.size or payload[0] != PROTOCOL_VERSION:
-            version = payload[0] if payload else "none"
-            raise PacketError(f"protocol version {version}, not {PROTOCOL_VERSION}")
-        *values, name = _INFO.unpack(payload)
-        values[11] = ARRAY_CODES[values[11] & 1]
-        return cls(*values, name.rstrip(b"\0").decode(errors="replace"))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An image's: cycles from its first layer's start to its result, class, every class's score."""
-
-    cycles: int
-    label: int
-    scores: tuple[int, ...]
-
-    def pack(self) -> bytes:
-        return struct.pack(f"<II{len(self.scores)}i", self.cycles, self.label, *self.scores)
-
-    @classmethod
-    def unpack(cls, payload: bytes, classes: int) -> "Answer":
-        """Raises PacketError for another length."""
-        if len(payload) != WORD_BYTES * reply_words(IMAGE, classes):
-            raise PacketError(f"an answer of {len(payload)} bytes")
-        cycles, label, *scores = struct.unpack(f"<II{classes}i", payload)
-        return cls(cycles, label, tuple(scores))
-
-
-@dataclass(frozen=True)
-class Counters:
-    """``tally``: how often each `Tally`, since reset, modulo 2^32. ``cycles``: the last image's."""
-
-    tally: tuple[int, ...]
-    cycles: int
-
-    def pack(self) -> bytes:
-        return struct.pack(f"<{len(Tally) + 1}I", *self.tally, self.cycles)
-
-    @classmethod
-    def unpack(cls, payload: bytes) -> "Counters":
-        """Raises PacketError for another length."""
-        if len(payload) != WORD_BYTES * reply_words(COUNTERS, 0):
-            raise PacketError(f"counters of {len(payload)} bytes")
-        *tally, cycles = struct.unpack(f"<{len(Tally) + 1}I", payload)
-        return cls(tuple(tally), cycles)
-
-
-def reply_words(request: int, classes: int) -> int:
-    """Words of the payload of the reply to a request, or of an `ERROR`."""
-    return {INFO: INFO_WORDS, IMAGE: 2 + classes, COUNTERS: len(Tally) + 1, ERROR: 1}[request]
 
 
 def frame_bytes(payload: int) -> int:

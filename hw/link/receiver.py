@@ -12,7 +12,8 @@ from amaranth.utils import bits_for
 
 from hw.link.cobs import LAST_BYTE, CobsDecoder
 from hw.link.crc import SerialCrc
-from hw.link.protocol import CRC_BYTES, CRC_RESIDUE, HEADER_BYTES, Tally
+from hw.link.payloads import Tally
+from hw.link.protocol import CRC_BYTES, CRC_RESIDUE, HEADER_BYTES
 
 __all__ = ["PacketReceiver"]
 

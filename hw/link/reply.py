@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.link import protocol
 from hw.link.cobs import LAST_BYTE
 from hw.link.crc import SerialCrc
-from hw.link.protocol import WORD_BYTES, reply_words
+from hw.link.payloads import WORD_BYTES, reply_words
 from hw.rom import rom
 
 __all__ = ["ReplySender"]

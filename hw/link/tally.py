@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.link.protocol import Tally
+from hw.link.payloads import Tally
 
 __all__ = ["TallyCounters"]
 
