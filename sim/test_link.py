@@ -7,7 +7,7 @@ import zlib
 import pytest
 from amaranth.sim import Simulator
 
-from hw.link import payloads, protocol
+from hw.link import buffer, payloads, protocol
 from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsDecoder, CobsEncoder
 from hw.link.crc import SerialCrc
@@ -203,8 +203,10 @@ def test_encoder_of_frames(seed):
     assert bytes(sent) == expected
 
 
-def test_buffer_shows_committed_packets_only(seed):
+@pytest.mark.parametrize("bank", [4, 16, 2048])
+def test_buffer_shows_committed_packets_only(seed, bank, monkeypatch):
     """Random packets, some dropped; against a list. Filled up to its last byte, too."""
+    monkeypatch.setattr(buffer, "BANK", bank)
     rng = random.Random(seed)
     dut = PacketBuffer(16)
     committed: list[int] = []

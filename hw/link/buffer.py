@@ -1,13 +1,18 @@
 """A queue of packets in block RAM that shows a packet only when it is known to be right."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Array, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.link.cobs import LAST_BYTE
 
 __all__ = ["PacketBuffer"]
+
+# Words of a RAMB18 with its ninth bits. No memory is larger: a RAMB36 has those, too, but loses
+# them in one of the open routers (hw/flow/netlist_check.py).
+BANK = 2048
 
 
 class PacketBuffer(wiring.Component):
@@ -39,31 +44,42 @@ class PacketBuffer(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.bytes = memory = Memory(shape=LAST_BYTE, depth=self.depth, init=[])
-        writing, reading = memory.write_port(), memory.read_port()
         # One bit more than an address: which time round.
         written, committed, taken = (
             Signal(range(2 * self.depth), name=name) for name in ("written", "committed", "taken")
         )
-        fetch = Signal()
+        fetch, put = Signal(), Signal()
         m.d.comb += [
             self.full.eq(written == taken ^ self.depth),
-            writing.addr.eq(written),
-            writing.data.eq(self.data),
-            writing.en.eq(self.write & ~self.full),
+            put.eq(self.write & ~self.full),
             fetch.eq((taken != committed) & (self.o.ready | ~self.o.valid)),
-            reading.addr.eq(taken),
-            reading.en.eq(fetch),
-            self.o.payload.eq(reading.data),
         ]
-        with m.If(writing.en):
+        words = min(self.depth, BANK)
+        banks = self.depth // words
+        shift = exact_log2(words)
+        shown = Signal(range(banks))
+        outputs = []
+        for number in range(banks):
+            memory = Memory(shape=LAST_BYTE, depth=words, init=[])
+            m.submodules[f"bytes{number}"] = memory
+            writing, reading = memory.write_port(), memory.read_port()
+            m.d.comb += [
+                writing.addr.eq(written),
+                writing.data.eq(self.data),
+                writing.en.eq(put & (written[shift:-1] == number)),
+                reading.addr.eq(taken),
+                reading.en.eq(fetch),
+            ]
+            outputs.append(reading.data)
+        m.d.comb += self.o.payload.eq(Array(Value.cast(data) for data in outputs)[shown])
+        with m.If(put):
             m.d.sync += written.eq(written + 1)
         with m.If(self.commit):
             m.d.sync += committed.eq(written)
         with m.If(self.drop):
             m.d.sync += written.eq(committed)
         with m.If(fetch):
-            m.d.sync += [taken.eq(taken + 1), self.o.valid.eq(1)]
+            m.d.sync += [taken.eq(taken + 1), self.o.valid.eq(1), shown.eq(taken[shift:-1])]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m
