@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import cdc, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["UartReceiver", "UartTransmitter", "bit_cycles"]
+__all__ = ["MIN_BIT_CYCLES", "UartReceiver", "UartTransmitter", "bit_cycles"]
 
 MIN_BIT_CYCLES = 4
 MAX_RATE_ERROR = 0.02

@@ -1,4 +1,4 @@
-"""Units that can be synthesised on their own: arrays, and every component of an engine.
+"""Units that can be synthesised on their own: arrays, every component of an engine and of the link.
 
 An engine's components are taken out of the engine itself, so each is measured in the very shape in
 which it is used. What it takes alone is more than its share of the whole: across its borders, what
@@ -20,11 +20,13 @@ from hw.params import ArrayParameters
 from hw.starts import start_bits
 from hw.stream_shape import StreamShape
 from hw.stream_unit import StreamUnit
+from hw.top import BoardCore
 from model.shipped import load_model
 
 __all__ = ["UNITS", "Unit"]
 
 MODEL = "digits"  # the network of the engine
+CLOCK_HZ, BAUD = 100e6, 1e6  # of the board
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,28 @@ def _stream_unit(options: argparse.Namespace) -> tuple[str, str]:
     return _alone(StreamUnit(shape, pixels=options.pixels, sum_bits=start_bits(64)))
 
 
-def _engine_part(name: str, options: argparse.Namespace) -> tuple[str, str]:
-    program = compile_network(
-        load_model(MODEL), pixels=options.pixels, channels=options.channels, fill=options.fill
+def _engine(options: argparse.Namespace) -> Engine:
+    return Engine(
+        compile_network(
+            load_model(MODEL), pixels=options.pixels, channels=options.channels, fill=options.fill
+        )
     )
-    text = rtlil.convert(Engine(program), name="engine")
+
+
+def _part(text: str, name: str) -> tuple[str, str]:
     # Amaranth numbers the names of modules where a signal has them too.
     found = re.search(rf"^module \\({re.escape(name)}(\$\d+)?)$", text, re.MULTILINE)
-    assert found is not None, f"the engine has no component {name}"
+    assert found is not None, f"there is no component {name}"
     return text, found[1]
+
+
+def _engine_part(name: str, options: argparse.Namespace) -> tuple[str, str]:
+    return _part(rtlil.convert(_engine(options), name="engine"), name)
+
+
+def _board_part(name: str, options: argparse.Namespace) -> tuple[str, str]:
+    core = BoardCore(_engine(options), clock_hz=CLOCK_HZ, baud=BAUD)
+    return _part(rtlil.convert(core, name="board"), name)
 
 
 _ARRAY = ("pixels", "channels", "tau", "general")
@@ -95,6 +110,17 @@ _PARTS = (
     "head",
 )
 
+_LINK_PARTS = (
+    "line_in",
+    "receiver",
+    "buffer",
+    "dispatcher",
+    "tally",
+    "sender",
+    "encoder",
+    "line_out",
+)
+
 #: A new unit is one more line.
 UNITS = {
     "direct_array": Unit(lambda o: _alone(make_array(_shape("direct", o))), _ARRAY, True),
@@ -109,4 +135,7 @@ UNITS = {
 } | {
     f"engine.{part}": Unit(lambda o, name=f"engine.{part}": _engine_part(name, o), _ENGINE)
     for part in _PARTS
-}
+} | {
+    f"board.{part}": Unit(lambda o, name=f"board.{part}": _board_part(name, o), _ENGINE)
+    for part in _LINK_PARTS
+} | {"board": Unit(lambda o: _board_part("board", o), _ENGINE, True)}

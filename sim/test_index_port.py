@@ -306,7 +306,7 @@ def test_no_board_supplies_a_port(seed):
         # Amaranth minds that components were never used.
         warnings.simplefilter("ignore")
         with pytest.raises(UserError, match="index port cannot be built for a board"):
-            BoardCore(Engine(program), image_bytes=63, clock_hz=1e8, baud=1e6)
+            BoardCore(Engine(program), clock_hz=1e8, baud=1e6)
         gc.collect()
 
 

@@ -1,16 +1,22 @@
-"""The board's core: images as bytes on the line, replies as bytes, through the real engine."""
+"""The board's core: requests as bytes on the line, replies as bytes, through the real engine."""
 
 import gc
 import random
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
 from hw.compiler import compile_network
+from hw.cycles import total_cycles
 from hw.engine import Engine
-from hw.top import BoardCore, reply_bytes
+from hw.link import protocol
+from hw.link.identity import describe, window
+from hw.link.payloads import Answer, Counters, Info, Tally
+from hw.link.protocol import Packet
+from hw.top import BoardCore
 from model import golden
 from model.errors import UserError
 from model.format import Head, Network
@@ -19,10 +25,8 @@ from sim.serial_line import receive_bytes, send_byte, send_bytes
 from sim.synthetic import random_images, random_network
 
 CLOCK_HZ = 1e6
-BIT = 8
+BIT = 4  # the fastest line: the least time between bytes
 BAUD = CLOCK_HZ / BIT
-IDLE_SECONDS = 1500e-6
-IDLE_CYCLES = 1500
 CLASSES = 3
 
 
@@ -40,14 +44,14 @@ def network() -> Network:
 
 def make_core(network: Network, **changes) -> BoardCore:
     program = compile_network(network, array="direct", pixels=4, channels=2)
-    settings = {"clock_hz": CLOCK_HZ, "baud": BAUD, "idle_seconds": IDLE_SECONDS} | changes
-    return BoardCore(Engine(program), image_bytes=program.image_bytes, **settings)
+    return BoardCore(Engine(program), **({"clock_hz": CLOCK_HZ, "baud": BAUD} | changes))
 
 
-def expected_reply(network: Network, image: np.ndarray) -> bytes:
-    """The reply by the golden model: class, then the scores as little-endian int32."""
+def expected_answer(core: BoardCore, network: Network, image: np.ndarray) -> Answer:
+    """The answer by golden model and cycle model."""
     trace = golden.trace(network, image[None])
-    return bytes([int(trace.classes[0])]) + trace.scores[0].astype("<i4").tobytes()
+    scores = tuple(trace.scores[0].tolist())
+    return Answer(core.info.cycles, int(trace.classes[0]), scores)
 
 
 def simulate(core: BoardCore, *testbenches) -> None:
@@ -58,107 +62,181 @@ def simulate(core: BoardCore, *testbenches) -> None:
     simulator.run()
 
 
-def replies(core: BoardCore, count: int, into: list[bytes]):
+def replies(core: BoardCore, count: int, into: list[Packet]):
+    """A testbench that takes whole replies off the line."""
+
     async def host(ctx):
         for _ in range(count):
-            data = await receive_bytes(ctx, core.tx, reply_bytes(CLASSES), BIT, patience=20_000)
-            into.append(data)
+            frame = b""
+            while not frame.endswith(b"\0"):
+                frame += await receive_bytes(ctx, core.tx, 1, BIT, patience=20_000)
+            into.append(protocol.decode_reply(frame[:-1]))
 
     return host
 
 
-def test_images_in_replies_out(network, seed):
+def converse(core: BoardCore, line: Sequence[bytes], count: int, gaps=lambda: ()) -> list[Packet]:
+    """Send the bytes, take ``count`` replies."""
+    received = []
+
+    async def host(ctx):
+        for data in line:
+            await send_bytes(ctx, core.rx, data, BIT, gaps())
+
+    simulate(core, host, replies(core, count, received))
+    return received
+
+
+def image_request(image: np.ndarray, sequence: int) -> bytes:
+    return protocol.encode_request(Packet(protocol.IMAGE, sequence, image.tobytes()))
+
+
+def request(kind: int, sequence: int = 0) -> bytes:
+    return protocol.encode_request(Packet(kind, sequence))
+
+
+def test_images_in_answers_out(network, seed):
     images = random_images(seed, network, 4)
     rng = random.Random(seed)
     core = make_core(network)
-    received = []
-
-    async def host(ctx):
-        for image in images:
-            data = image.tobytes()
-            gaps = [rng.choice([0, 0, 0, rng.randrange(60)]) for _ in data]
-            await send_bytes(ctx, core.rx, data, BIT, gaps)
-            assert ctx.get(core.status.fault) == 0
-
-    simulate(core, host, replies(core, len(images), received))
-    assert received == [expected_reply(network, image) for image in images]
+    numbers = [rng.getrandbits(32) for _ in images]
+    line = [image_request(*pair) for pair in zip(images, numbers, strict=True)]
+    received = converse(core, line, len(images), lambda: rng.choices([0, 0, 0, 25, 60], k=20))
+    for image, number, packet in zip(images, numbers, received, strict=True):
+        assert (packet.type, packet.sequence) == (protocol.IMAGE | protocol.REPLY, number)
+        answer = Answer.unpack(packet.payload, CLASSES)
+        assert answer == expected_answer(core, network, image)
+        assert answer.cycles == total_cycles(compile_network(
+            network, array="direct", pixels=4, channels=2))  # fmt: skip
 
 
-def test_image_with_a_lost_byte_is_given_up_after_silence(network):
-    first, second, third = random_images(3, network, 3)
+def test_info_and_counters(network):
+    (image,) = random_images(2, network, 1)
     core = make_core(network)
-    received = []
-
-    async def host(ctx):
-        await send_bytes(ctx, core.rx, first.tobytes(), BIT)
-        # The second image loses a byte, then the line is silent.
-        await send_bytes(ctx, core.rx, second.tobytes()[1:], BIT)
-        await ctx.tick().repeat(IDLE_CYCLES + 20)
-        assert (ctx.get(core.status.image), ctx.get(core.status.fault)) == (0, 1)
-        await send_bytes(ctx, core.rx, third.tobytes(), BIT)
-
-    simulate(core, host, replies(core, 2, received))
-    assert received == [expected_reply(network, first), expected_reply(network, third)]
+    line = [request(protocol.INFO, 7), image_request(image, 8), request(protocol.COUNTERS, 9)]
+    info, _, counters = converse(core, line, 3)
+    assert (info.type, info.sequence) == (protocol.INFO | protocol.REPLY, 7)
+    assert Info.unpack(info.payload) == core.info
+    assert core.info == describe(core._engine.program, CLOCK_HZ)
+    counted = Counters.unpack(counters.payload)
+    assert counted == Counters((1, 0, 0, 0, 0, 0), core.info.cycles)
 
 
-def test_byte_without_stop_bit_costs_its_image_only(network):
+def test_a_request_repeated_is_answered_again(network):
+    first, second = random_images(3, network, 2)
+    core = make_core(network)
+    line = [image_request(first, 1), image_request(first, 1), image_request(second, 2)]
+    received = converse(core, line, 3)
+    assert [packet.sequence for packet in received] == [1, 1, 2]
+    assert received[0] == received[1]
+    answer = Answer.unpack(received[2].payload, CLASSES)
+    assert answer == expected_answer(core, network, second)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lambda frame: frame[:10] + frame[11:], Tally.FRAME),
+        (lambda frame: frame[:10] + b"\x55" + frame[10:], Tally.FRAME),
+        (lambda frame: frame[:-1] + b"\x01\x02\0", Tally.FRAME),
+        (lambda frame: frame[:12] + bytes([frame[12] ^ 1 or 2]) + frame[13:], Tally.CHECK),
+        (lambda frame: frame[:15], Tally.FRAME),
+        (lambda frame: b"\xff" * 9 + b"\0", Tally.FRAME),
+    ],
+)
+def test_a_broken_frame_is_counted_and_costs_nothing_else(network, damage, kind):
+    bad, good = np.full((2, 1, 4, 4), 200, np.uint8)
+    core = make_core(network)
+    line = [damage(image_request(bad, 1)), image_request(good, 2), request(protocol.COUNTERS, 3)]
+    answer, counters = converse(core, line, 2)
+    assert answer.sequence == 2
+    assert Answer.unpack(answer.payload, CLASSES) == expected_answer(core, network, good)
+    tally = [0] * len(Tally)
+    tally[Tally.IMAGES] = tally[kind] = 1
+    assert Counters.unpack(counters.payload).tally == tuple(tally)
+
+
+def test_a_byte_without_stop_bit_costs_its_frame_only(network):
     first, second = random_images(4, network, 2)
     core = make_core(network)
     received = []
 
     async def host(ctx):
-        data = first.tobytes()
-        await send_bytes(ctx, core.rx, data[:5], BIT)
-        await send_byte(ctx, core.rx, data[5], BIT, stop=0)
-        await ctx.tick().repeat(2 * BIT)
-        assert ctx.get(core.status.fault) == 1
-        await send_bytes(ctx, core.rx, data[6:], BIT)
-        await ctx.tick().repeat(IDLE_CYCLES + 20)
-        await send_bytes(ctx, core.rx, second.tobytes(), BIT)
-
-    simulate(core, host, replies(core, 1, received))
-    assert received == [expected_reply(network, second)]
-
-
-def test_silence_shorter_than_the_limit_changes_nothing(network):
-    (image,) = random_images(6, network, 1)
-    core = make_core(network)
-    received = []
-
-    async def host(ctx):
-        data = image.tobytes()
-        await send_bytes(ctx, core.rx, data[:7], BIT)
-        await ctx.tick().repeat(IDLE_CYCLES - 12 * BIT)
+        data = image_request(first, 1)
+        await send_bytes(ctx, core.rx, data[:12], BIT)
         assert ctx.get(core.status.image) == 1
-        await send_bytes(ctx, core.rx, data[7:], BIT)
+        await send_byte(ctx, core.rx, data[12], BIT, stop=0)
+        await ctx.tick().repeat(2 * BIT)
+        await send_bytes(ctx, core.rx, data[13:], BIT)
+        await ctx.tick().repeat(2)
+        assert (ctx.get(core.status.image), ctx.get(core.status.fault)) == (0, 1)
+        await send_bytes(ctx, core.rx, image_request(second, 2), BIT)
+        await send_bytes(ctx, core.rx, request(protocol.COUNTERS, 3), BIT)
 
-    simulate(core, host, replies(core, 1, received))
-    assert received == [expected_reply(network, image)]
+    simulate(core, host, replies(core, 2, received))
+    assert [packet.sequence for packet in received] == [2, 3]
+    assert Counters.unpack(received[1].payload).tally == (1, 1, 0, 0, 0, 0)
 
 
-def test_reset_during_silence_restarts_the_engine_anywhere_in_an_image(network):
-    """After any number of bytes, given up: the next image is right."""
-    images = random_images(7, network, 4)
-    core = make_core(network, idle_seconds=400e-6)
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Packet(99, 5),
+        Packet(99, 5, b"abc"),
+        Packet(protocol.IMAGE, 5, bytes(15)),
+        Packet(protocol.IMAGE, 5),
+        Packet(protocol.INFO, 5, b"\0"),
+    ],
+)
+def test_what_is_no_request_is_refused(network, packet):
+    core = make_core(network)
+    line = [protocol.encode_request(packet), request(protocol.COUNTERS, 6)]
+    refusal, counters = converse(core, line, 2)
+    assert refusal == Packet(protocol.ERROR, 5, packet.type.to_bytes(4, "little"))
+    assert Counters.unpack(counters.payload).tally == (0, 0, 0, 0, 0, 1)
+
+
+def test_more_than_there_is_room_for_is_dropped_whole(network):
+    """Images that come while a reply is on its way, without end: some get lost, none is wrong."""
+    images = random_images(8, network, 8)
+    core = make_core(network)
+    # The smallest buffer of all that holds an image: BoardCore's own would take far more than this.
+    core._depth = 32
+    line = [image_request(image, n) for n, image in enumerate(images)]
     received = []
 
     async def host(ctx):
-        for image, count in zip(images, (1, 4, 9, 15), strict=True):
-            await send_bytes(ctx, core.rx, bytes(255 - b for b in image.tobytes()[:count]), BIT)
-            await ctx.tick().repeat(450)
-            await send_bytes(ctx, core.rx, image.tobytes(), BIT)
+        for data in line:
+            await send_bytes(ctx, core.rx, data, BIT)
+        await ctx.tick().repeat(3000)
+        await send_bytes(ctx, core.rx, request(protocol.COUNTERS, 99), BIT)
 
-    simulate(core, host, replies(core, len(images), received))
-    assert received == [expected_reply(network, image) for image in images]
+    async def listen(ctx):
+        frame = b""
+        while not received or received[-1].sequence != 99:
+            frame += await receive_bytes(ctx, core.tx, 1, BIT, patience=50_000)
+            if frame.endswith(b"\0"):
+                received.append(protocol.decode_reply(frame[:-1]))
+                frame = b""
+
+    simulate(core, host, listen)
+    for packet in received[:-1]:
+        answer = Answer.unpack(packet.payload, CLASSES)
+        assert answer == expected_answer(core, network, images[packet.sequence])
+    tally = Counters.unpack(received[-1].payload).tally
+    served = len(received) - 1
+    assert tally[Tally.IMAGES] == served
+    assert 0 < tally[Tally.OVERFLOW] == len(images) - served
+
+
+def test_the_window_has_room(network):
+    assert window(3072) == 2
+    assert window(64) > 20
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [
-        ({"baud": CLOCK_HZ}, "too fast"),
-        ({"idle_seconds": 19 / BAUD}, "under two bytes"),
-        ({"baud": 0}, "positive|under two bytes"),
-    ],
+    [({"baud": CLOCK_HZ}, "too fast"), ({"baud": 0}, "positive")],
 )
 def test_impossible_settings_are_refused(network, changes, message):
     with warnings.catch_warnings():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from graph_networks import NETWORKS
+from graph_networks import NETWORKS, dense, residual
 from torch.nn import functional
 
 from hw.compiler import compile_network

@@ -23,8 +23,11 @@ from hw.flow.progress import Progress, Stage
 from hw.flow.report import BuildReport, resource_table
 from hw.flow.resources import count_cells
 from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
+from hw.link.identity import design_id
+from hw.link.payloads import WORD_BYTES, reply_words
+from hw.link.protocol import IMAGE, frame_bytes
 from hw.program import Program
-from hw.top import BoardCore, reply_bytes
+from hw.top import BoardCore
 from model.files import git_commit
 
 __all__ = ["Request", "build", "tools_of"]
@@ -61,7 +64,6 @@ class Request:
         """The design without the board; raises ValueError for an impossible line speed."""
         return BoardCore(
             Engine(self.program),
-            image_bytes=self.program.image_bytes,
             clock_hz=float(self.clock_mhz * 1_000_000),
             baud=self.baud,
         )
@@ -139,7 +141,8 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
     # From one image to the next: the head works beside the next one's first layers.
     interval = max(cycles - program.head_cycles, program.load_cycles)
     clock_mhz = float(request.clock_mhz)
-    line_bytes = max(program.image_bytes, reply_bytes(program.classes))
+    reply = WORD_BYTES * reply_words(IMAGE, program.classes)
+    line_bytes = max(frame_bytes(program.image_bytes), frame_bytes(reply))
     constraints = f"{DESIGN}.{'xdc' if board.family == 'xc7' else 'lpf'}"
     return BuildReport(
         board=board.name,
@@ -156,7 +159,7 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
             "image": list(network.image),
             "stored_bits": network.stored_bits,
         },
-        parameters=asdict(parameters) | {"baud": request.baud},
+        parameters=asdict(parameters) | {"baud": request.baud, "design": design_id(program).hex()},
         choice=request.choice,
         resources=resources,
         fits=all(row["used"] <= row["available"] for row in resources.values()),

@@ -16,9 +16,9 @@ import numpy as np
 
 from hw.banks import BANKS
 from hw.flow.resources import Resources
+from hw.link.identity import buffer_depth
 from hw.program import Program, threshold_bits
 from hw.rom import in_block
-from hw.top import FIFO_BYTES
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
 
@@ -69,7 +69,7 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
         *_head_memories(program),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
-        ("ram", 8, FIFO_BYTES),
+        ("ram", 9, buffer_depth(program.image_bytes)),
         *(_stream_memories(program) if program.stream_shape else ()),
     ]
 

@@ -25,7 +25,6 @@ def measured(board: Board, program: Program, clock_mhz: Fraction) -> Resources:
     """
     core = BoardCore(
         Engine(program),
-        image_bytes=program.image_bytes,
         clock_hz=float(1_000_000 * clock_mhz),
         baud=BAUD,
     )

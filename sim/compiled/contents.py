@@ -11,7 +11,13 @@ from pathlib import Path
 from hw.program import MemoryImages, Program
 from model.errors import UserError
 
-__all__ = ["OPTION", "read_at_start", "without_contents", "write_contents"]
+__all__ = [
+    "OPTION",
+    "read_at_start",
+    "read_memory_at_start",
+    "without_contents",
+    "write_contents",
+]
 
 # Plus argument of the simulator: the folder that holds NAME.hex for every memory.
 OPTION = "contents"
@@ -40,24 +46,28 @@ def without_contents(program: Program) -> Program:
 
 
 def read_at_start(verilog: str, program: Program) -> str:
-    """The circuit with every memory reading its file when a simulation starts.
+    """The circuit with every memory reading its file when a simulation starts."""
+    for name, words in _memories(program).items():
+        verilog = read_memory_at_start(verilog, name, 1 if words else 0)
+    return verilog
+
+
+def read_memory_at_start(verilog: str, name: str, times: int = 1) -> str:
+    """The circuit with memory ``name`` reading NAME.hex when a simulation starts.
 
     Replaces the block of initial values that Yosys writes behind each memory.
-    Raises AssertionError where a memory is not there exactly once.
+    Raises AssertionError where the memory is not there exactly so many times.
     """
-    for name, words in _memories(program).items():
-        pattern = rf"(reg \[[^\]]+\] {name} \[[^\]]+\];\n)\s*initial begin\n.*?\n\s*end\n"
-        statement = (
-            f"  initial begin : read_{name}\n"
-            "    string folder;\n"
-            f'    if ($value$plusargs("{OPTION}=%s", folder))\n'
-            f'      $readmemh({{folder, "/{name}.hex"}}, {name});\n'
-            "  end\n"
-        )
-        verilog, found = re.subn(
-            pattern, lambda match, new=statement: match[1] + new, verilog, flags=re.DOTALL
-        )
-        assert found == (1 if words else 0), f"memory {name} is {found} times in the circuit"
+    pattern = rf"(reg \[[^\]]+\] {name} \[[^\]]+\];\n)\s*initial begin\n.*?\n\s*end\n"
+    statement = (
+        f"  initial begin : read_{name}\n"
+        "    string folder;\n"
+        f'    if ($value$plusargs("{OPTION}=%s", folder))\n'
+        f'      $readmemh({{folder, "/{name}.hex"}}, {name});\n'
+        "  end\n"
+    )
+    verilog, found = re.subn(pattern, lambda match: match[1] + statement, verilog, flags=re.DOTALL)
+    assert found == times, f"memory {name} is {found} times in the circuit"
     return verilog
 
 

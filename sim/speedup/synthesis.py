@@ -57,7 +57,6 @@ def synthesise_engine(program: Program, folder: Path, progress: Progress) -> Syn
     images = replace(program.images, indices=indices[:INDEX_WORDS])
     core = BoardCore(
         Engine(replace(program, images=images)),
-        image_bytes=program.image_bytes,
         clock_hz=CLOCK_HZ,
         baud=BAUD,
     )

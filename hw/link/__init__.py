@@ -1,0 +1,1 @@
+"""The link between a host and a board: packets over a serial line, their format, their RTL."""

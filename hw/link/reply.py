@@ -1,0 +1,169 @@
+"""Replies, byte by byte: header, sequence number, body, CRC, each in words, lowest byte first.
+
+Nothing is stored here: a result stays in the engine until its last byte has gone.
+"""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.link import protocol
+from hw.link.cobs import LAST_BYTE
+from hw.link.crc import SerialCrc
+from hw.link.payloads import WORD_BYTES, reply_words
+from hw.rom import rom
+
+__all__ = ["ReplySender"]
+
+WORD_BITS = 8 * WORD_BYTES
+KINDS = (protocol.INFO, protocol.IMAGE, protocol.COUNTERS, protocol.ERROR)
+
+
+class _Part(enum.Enum, shape=2):
+    HEADER = 0
+    SEQUENCE = 1
+    BODY = 2
+    CHECK = 3
+
+
+class ReplySender(wiring.Component):
+    """See the module; at most a dozen cycles a byte, where the line takes 40.
+
+    Parameters
+    ----------
+    result : layout of a result, fields ``label`` and ``scores``.
+    info : the payload of the reply to `INFO`.
+
+    Members
+    -------
+    go : In, hold until ``done``, Out, a strobe. request : In, a request's type or `ERROR`.
+    sequence, cycles, refused, result : In, what is sent, held too.
+    number : Out, value, busy : In: the counters, `hw.link.tally`.
+    o : stream of `LAST_BYTE`.
+    """
+
+    def __init__(self, result: data.StructLayout, info: bytes):
+        self._result = result
+        self._info = info
+        scores = result["scores"].shape
+        self._classes = scores.length
+        if scores.elem_shape.width > WORD_BITS:
+            raise ValueError(
+                f"scores of {scores.elem_shape.width} bits do not fit {WORD_BYTES} bytes of a reply"
+            )
+        super().__init__(
+            {
+                "go": In(1),
+                "done": Out(1),
+                "request": In(8),
+                "sequence": In(WORD_BITS),
+                "cycles": In(WORD_BITS),
+                "refused": In(8),
+                "result": In(result),
+                "number": Out(3),
+                "value": In(WORD_BITS),
+                "busy": In(1),
+                "o": Out(stream.Signature(LAST_BYTE)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.crc = crc = SerialCrc()
+        words = {kind: reply_words(kind, self._classes) for kind in KINDS}
+        part = Signal(_Part)
+        number = Signal(range(max(words.values())))
+        place = Signal(range(WORD_BYTES))
+        last_number = Signal.like(number)
+        header, score = Signal(WORD_BITS), Signal(signed(WORD_BITS))
+        cycles, body, byte = Signal(8), Signal(8), Signal(8)
+
+        def at_place(word: Value) -> Value:
+            return word.word_select(place, 8)
+
+        # Bytes are chosen before sources, and scores in their own width: multiplexers are most of
+        # what this takes.
+        info = rom(m, "info", 8, tuple(self._info), Cat(place, number)[: len(place) + 4])
+        scores = [self.result.scores[n] for n in range(self._classes)]
+        chosen = Signal(scores[0].shape())
+        m.d.comb += [
+            chosen.eq(_select([scores[0], scores[0], *scores], number)),
+            score.eq(chosen),
+            cycles.eq(at_place(self.cycles)),
+        ]
+        with m.Switch(self.request):
+            for kind, source in (
+                (protocol.INFO, info),
+                (protocol.IMAGE, at_place(score)),
+                (protocol.COUNTERS, at_place(self.value)),
+                (protocol.ERROR, Mux(place == 0, self.refused, 0)),
+            ):
+                with m.Case(kind):
+                    m.d.comb += [
+                        header.eq(kind | protocol.REPLY | WORD_BYTES * words[kind] << 8),
+                        last_number.eq(words[kind] - 1),
+                        body.eq(source),
+                    ]
+                    if kind == protocol.IMAGE:
+                        with m.If(number == 0):
+                            m.d.comb += body.eq(cycles)
+                        with m.If(number == 1):
+                            m.d.comb += body.eq(Mux(place == 0, self.result.label, 0))
+                    if kind == protocol.COUNTERS:
+                        with m.If(number == words[kind] - 1):
+                            m.d.comb += body.eq(cycles)
+        with m.Switch(part):
+            for which, source in (
+                (_Part.HEADER, at_place(header)),
+                (_Part.SEQUENCE, at_place(self.sequence)),
+                (_Part.BODY, body),
+                (_Part.CHECK, ~at_place(crc.value)),
+            ):
+                with m.Case(which):
+                    m.d.comb += byte.eq(source)
+        last_byte = place == WORD_BYTES - 1
+        m.d.comb += [
+            self.number.eq(number),
+            crc.byte.eq(byte),
+            crc.clear.eq(self.done),
+        ]
+        with m.FSM(init="TAKE"):
+            # The ROM's byte is there a cycle after its place.
+            with m.State("FETCH"):
+                m.next = "TAKE"
+            with m.State("TAKE"):
+                with m.If(self.go & ~crc.busy & ~self.busy):
+                    m.d.comb += crc.valid.eq(part != _Part.CHECK)
+                    m.d.sync += [
+                        self.o.payload.byte.eq(byte),
+                        self.o.payload.last.eq((part == _Part.CHECK) & last_byte),
+                        self.o.valid.eq(1),
+                    ]
+                    m.next = "SEND"
+            with m.State("SEND"):
+                with m.If(self.o.ready):
+                    m.d.sync += [self.o.valid.eq(0), place.eq(place + 1)]
+                    m.next = "FETCH"
+                    with m.If(last_byte):
+                        with m.Switch(part):
+                            with m.Case(_Part.HEADER):
+                                m.d.sync += part.eq(_Part.SEQUENCE)
+                            with m.Case(_Part.SEQUENCE):
+                                m.d.sync += part.eq(_Part.BODY)
+                            with m.Case(_Part.BODY):
+                                m.d.sync += number.eq(number + 1)
+                                with m.If(number == last_number):
+                                    m.d.sync += [number.eq(0), part.eq(_Part.CHECK)]
+                            with m.Case(_Part.CHECK):
+                                m.d.comb += self.done.eq(1)
+                                m.d.sync += part.eq(_Part.HEADER)
+        return m
+
+
+def _select(items: list[Value], number: Signal) -> Value:
+    """``items[number]`` as a tree by the number's bits: half of what Yosys makes of an `Array`."""
+    for bit in number:
+        pairs = range(0, len(items) - 1, 2)
+        odd = items[-1:] if len(items) % 2 else []
+        items = [Mux(bit, items[n + 1], items[n]) for n in pairs] + odd
+    return items[0]
