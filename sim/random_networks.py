@@ -118,15 +118,6 @@ def _simulate(trial: Trial, engine: str) -> tuple[dict, str | None]:
     return found, verdict.problem
 
 
-def _engine(asked: str | None) -> str:
-    problem = missing()
-    if asked == "compiled" and problem:
-        raise UserError(f"--engine compiled: {problem}")
-    if asked is None and problem:
-        print(f"simulating with --engine python: {problem}")
-    return asked or ("python" if problem else "compiled")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sim.random_networks",
@@ -137,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--count", type=int, default=200, help="how many networks (default: 200)")
     add("--seed", type=int, default=0)
     add("--first", type=int, default=0, help="number of the first one (default: 0)")
-    add("--engine", choices=ENGINES, help="default: compiled where a C++ compiler is found")
+    add("--engine", choices=ENGINES, default="python",
+        help="default: python; compiling takes longer than most of these simulations")  # fmt: skip
     add("--out", type=Path, default=Path("build/random"), help="folder of report.json")
     return parser
 
@@ -149,12 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise UserError("--count must be at least 1, --first and --seed at least 0")
     if options.first + options.count > MOST:
         raise UserError(f"--first and --count: a seed has networks 0 to {MOST - 1:,}")
-    engine = _engine(options.engine)
+    if options.engine == "compiled" and (problem := missing()):
+        raise UserError(f"--engine compiled: {problem}")
     make_folder(options.out)
     rows, kinds, started = [], Counter(), time.monotonic()
     for number in range(options.first, options.first + options.count):
         trial = random_trial(options.seed, number)
-        row, problem = _simulate(trial, engine)
+        row, problem = _simulate(trial, options.engine)
         kinds.update(kind for kind, holds in KINDS.items() if holds(trial))
         rows.append({"number": number, "network": str(trial)} | row | {"problem": problem})
         left = (time.monotonic() - started) / len(rows) * (options.count - len(rows))
@@ -167,10 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = [row for row in rows if row["problem"]]
     totals = {name: sum(row[name] for row in rows) for name in ("images", "values", "cycles")}
     print(
-        f"{len(rows):,} networks of seed {options.seed} ({engine}), {totals['images']:,} images, "
-        f"{totals['values']:,} values, {totals['cycles']:,} cycles: {len(wrong):,} networks differ"
+        f"{len(rows):,} networks of seed {options.seed} ({options.engine}), {totals['images']:,} "
+        f"images, {totals['values']:,} values, {totals['cycles']:,} cycles: {len(wrong):,} "
+        "networks differ"
     )
-    report = {"seed": options.seed, "engine": engine, **totals, "differing": len(wrong),
+    report = {"seed": options.seed, "engine": options.engine, **totals, "differing": len(wrong),
               "kinds": {kind: kinds[kind] for kind in KINDS}, "networks": rows}  # fmt: skip
     write_text(options.out / "report.json", json.dumps(report, indent=1) + "\n")
     if wrong:
