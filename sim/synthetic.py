@@ -147,8 +147,9 @@ def random_case(seed: int, *, work: int = 40_000) -> Case:
         )
         channels = size(16)
         pixels = image[2] - 1 + size(40)
-        if rng.random() < 0.3:
-            pixels = -(-image[2] // size(4))
+        if rng.random() < 0.4:
+            # Rows are cut, but for where a single tile is drawn.
+            pixels = -(-image[2] // size(8))
         shape = {"array": array, "pixels": pixels, "channels": channels}
         if array == "shared" and rng.random() < 0.7:
             divisors = [fill for fill in range(1, channels + 1) if channels % fill == 0]

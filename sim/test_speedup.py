@@ -245,7 +245,6 @@ def test_clocks_of_arrays(tmp_path):
         (["--net", "tiny", "--bits", "0.56", "--units", "0"], "--units must be .* not '0'"),
         (["--net", "tiny", "--bits", "0.56", "--lookups", "x"], "--lookups must be .* not 'x'"),
         (["--net", "tiny", "--bits", "0.56", "--lookups", "9"], "--units and --lookups: no array"),
-        (["--net", "tiny", "--bits", "0.56", "--pixels", "1"], "use --pixels 2 or more"),
         (["--net", "tiny", "--bits", "0.56", "--luts", "5", "--basis", "lut"], "--luts 5: too few"),
         (["--net", "tiny", "--bits", "0.56", "--out", "/proc/nowhere"], "cannot be written"),
     ],

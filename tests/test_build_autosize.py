@@ -110,9 +110,11 @@ def test_plain_binary_network_gets_the_direct_array():
         choose(network, BOARDS["arty_a7"], **FREE | {"array": "shared"})
 
 
-def test_lanes_below_a_map_are_refused(digits):
-    with pytest.raises(UserError, match="use --pixels 4 or more"):
-        choose(digits, BOARDS["arty_a7"], **FREE | {"pixels": 3})
+def test_lanes_below_a_map_are_kept(digits):
+    """They are too few for a row of the map, halved or not: rows are cut."""
+    choice = choose(digits, BOARDS["arty_a7"], **FREE | {"pixels": 3})
+    assert choice.program.parameters.pixels == 3
+    assert [plan.columns for plan in choice.program.plans[:2]] == [4, 4]
 
 
 def test_network_that_fits_no_part_gets_the_smallest_array(monkeypatch, digits):

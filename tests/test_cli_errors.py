@@ -91,13 +91,6 @@ class TestModelFile:
 
 
 @pytest.mark.parametrize("command", USERS.values(), ids=USERS)
-def test_layer_exceeds_the_engine(run, command):
-    """The digits' maps are 8 pixels wide, and halved they are still wider than the lanes."""
-    narrow = ("--pixels", 3, "--channels", 4)
-    run(*command, "--model", DEFAULT, *narrow).check("conv2", "8 pixels wide", "--pixels 4")
-
-
-@pytest.mark.parametrize("command", USERS.values(), ids=USERS)
 def test_no_pixels(run, command):
     run(*command, "--pixels", 0).check("pixels", "at least 1")
 
