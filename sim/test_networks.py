@@ -7,6 +7,7 @@ from hw.compiler import compile_network
 from model import golden
 from model.errors import UserError
 from model.network import Conv, Pointwise
+from sim.compiled.toolchain import missing
 from sim.networks import NETWORKS, published_network
 from sim.stem_cost import stem_cost
 from sim.synthetic import random_images
@@ -60,9 +61,10 @@ def test_stem_cost():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=missing() or "")
 @pytest.mark.parametrize("name", ["resnet20", "vgg-small"])
-def test_engine_runs_it(name, seed, sim_engine):
+def test_engine_runs_it(name, seed):
     network = published_network(name, 5, seed, rows=8)
     program = compile_network(network, pixels=32, channels=16)
-    verdict = verify(program, random_images(seed, network, 2), engine=sim_engine)
+    verdict = verify(program, random_images(seed, network, 2), engine="compiled")
     assert verdict.problem is None
