@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from model.graph import Graph, gather
+from model.graph import gather
 from model.streams import Fed, Keep, RoundMean, Stream
+from model.units import Graph
 from model.watch import watch
 
 __all__ = ["graph", "link"]

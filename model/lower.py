@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from model import bits
 from model.errors import UserError
 from model.fold import affine, cut, multipliers
-from model.graph import Graph, Unit, pool_kind
 from model.layers import Head, SubBitConv2d, Thermometer
 from model.network import INPUT, Conv, Network, Pointwise, Prelu, Stem
 from model.network import Head as HeadLayer
 from model.network import Stream as StreamLayer
 from model.quantised import Quantise
 from model.streams import ShiftedSign, Stream
+from model.units import Graph, Unit, pool_kind
 from model.watch import Call
 
 __all__ = ["lower"]

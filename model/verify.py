@@ -17,9 +17,10 @@ from model import golden
 from model.errors import CheckError
 from model.fixed_point import values_of
 from model.fold import affine
-from model.graph import Unit, gather
+from model.graph import gather
 from model.link import link
 from model.network import INPUT, Network
+from model.units import Unit
 from model.watch import watch
 
 __all__ = ["Agreement", "Difference", "compare", "first_difference", "predict"]
