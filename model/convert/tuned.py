@@ -1,5 +1,6 @@
 """Converts a network from its checkpoint, and trains it further with its codebooks. Needs torch."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def restored(trained: Trained, where: str) -> nn.Module:
     if config.bits != "1":
         raise UserError(f"{where}: was trained at {config.bits} bit; only 1-bit networks convert")
     description = net_config(config.net, datasets.source(config.dataset).image)
+    description = dataclasses.replace(description, padding=config.padding)
+    if config.shifts:
+        description = dataclasses.replace(description, shifts=True)
     net = build(description, tau_of(config.bits), config.codebook, config.seed)
     try:
         net.load_state_dict(trained.state)
