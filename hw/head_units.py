@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["WEIGHT_BITS", "head_cycles", "head_words", "offset_words", "units_needed"]
+__all__ = ["SHARE", "WEIGHT_BITS", "head_cycles", "head_words", "offset_words", "units_needed"]
 
 WEIGHT_BITS = 8
 SHARE = 10  # of the other layers' cycles, a tenth
@@ -26,8 +26,8 @@ def units_needed(classes: int, channels: int, cycles: int) -> int:
     Within all of them would do where images follow each other; a single image waits for its head.
     """
     divisors = (units for units in range(1, classes + 1) if classes % units == 0)
-    enough = cycles / SHARE
-    return next((u for u in divisors if head_cycles(classes, channels, u) <= enough), classes)
+    fast = (u for u in divisors if SHARE * head_cycles(classes, channels, u) <= cycles)
+    return next(fast, classes)
 
 
 def head_words(weight: np.ndarray, units: int) -> tuple[int, ...]:

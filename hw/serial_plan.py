@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.utils import bits_for
 
+from hw.head_units import SHARE
 from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.stream_shape import StreamShape
 from model.network import Head, Network
@@ -188,7 +189,7 @@ def plan_serial(
     """The plan of a network's head; ``streams`` is the shape of the network's streams.
 
     ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
-    a power of two, keep the head's work within these.
+    a power of two, keep the head's work within a tenth of these, as `hw.head_units` does.
     """
     head, on_stream = network.head, network.head.on == "stream"
     value_bits = streams.value if on_stream else 1
@@ -210,6 +211,6 @@ def plan_serial(
     # The scores of a round come out while the features of the next one come by.
     most = min(head.classes, plan(1).features, MOST_PARALLEL)
     for parallel in (1 << n for n in range(most.bit_length())):
-        if plan(parallel).cycles <= hidden:
+        if SHARE * plan(parallel).cycles <= hidden:
             break
     return plan(parallel)

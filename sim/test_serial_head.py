@@ -135,12 +135,12 @@ def test_the_lowest_class_wins_a_tie(seed):
     check(replace(network, layers=(*network.convs, head)), np.ones((1, 3, 2, 2), int), 4)
 
 
-def test_takes_as_many_classes_at_a_time_as_hide(seed):
+def test_takes_as_many_classes_at_a_time_as_take_a_tenth(seed):
     """1,000 classes: their cycles follow from the classes at a time, and these from the time."""
     network = head_network(seed, 16, 2, 2, 1000, on="stream", flatten=False)
     maps = np.random.default_rng(seed).integers(-64, 64, (1, 16, 2, 2))
-    slow = check(network, maps, 4, hidden=20_000)
+    slow = check(network, maps, 4, hidden=200_000)
     assert slow.parallel == 1
-    fast = check(network, maps, 4, hidden=10_000)
+    fast = check(network, maps, 4, hidden=100_000)
     assert fast.parallel == 2
     assert slow.cycles - fast.cycles == 500 * 16 - 1
