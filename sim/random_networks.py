@@ -3,9 +3,11 @@
     python -m sim.random_networks --count 200 --seed 0
     python -m sim.random_networks --seed 0 --first 17 --count 1
 
-Draws networks, images and engines (`sim.synthetic.random_case`): codebooks, arrays, lanes,
-channels, fills, strides, pooling, maps of any size, 1x1 or wider than the lanes; for some an index
-port, or streams that pause. Simulates each, compares every tensor with the golden model and every
+Draws networks, images and engines. Even numbers are plain stacks (`sim.synthetic.random_case`):
+codebooks, arrays, lanes, channels, fills, strides, pooling, maps of any size, 1x1 or wider than the
+lanes. Odd numbers are graphs (`sim.random_blocks.random_graph`): shortcuts, streams, 1x1 layers,
+numbers of several bits, paddings, stems, heads of all kinds. Some have an index port, or streams
+that pause. Simulates each, compares every tensor with the golden model and every
 layer's cycles with the prediction, and counts what was drawn. Writes report.json.
 
 Exit status: 0 all equal, 1 something differs or an engine hangs, 2 bad input, 130 interrupted.
@@ -26,15 +28,19 @@ from hw.program import Program
 from model import bits
 from model.errors import CheckError, UserError, run_command
 from model.files import make_folder, write_text
+from model.network import Conv, Pointwise
 from sim.compiled.toolchain import missing
+from sim.random_blocks import random_graph
 from sim.stalls import Stalls
-from sim.synthetic import Case, random_case
+from sim.synthetic import Case, random_case, random_images
 from sim.verify import ENGINES, verify
 
 __all__ = ["KINDS", "Trial", "main", "random_trial"]
 
 # A seed's networks, at most.
 MOST = 1_000_000
+# Of a graph.
+IMAGES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +59,14 @@ class Trial:
 
 def random_trial(seed: int, number: int) -> Trial:
     """The seed's network of this number."""
-    case = random_case(MOST * seed + number)
-    rng = random.Random(f"{seed} {number}")
-    port = {}
-    if rng.random() < 0.3:
+    own = MOST * seed + number
+    rng, port = random.Random(f"{seed} {number}"), {}
+    if number % 2:
+        graph = random_graph(own)
+        case = Case(graph.network, random_images(own, graph.network, IMAGES), graph.shape)
+    else:
+        case = random_case(own)
+    if number % 2 == 0 and rng.random() < 0.3:
         port = {
             "index_port": rng.choice([1, 3, 8, 24, 45, 100]),
             "index_buffer": rng.choice([2, 4, 32, 1024]),
@@ -80,10 +90,10 @@ def _layers(condition):
 KINDS = {
     "direct array": lambda trial: trial.program.parameters.array == "direct",
     "shared array": lambda trial: trial.program.parameters.array == "shared",
-    "plain kernels": _layers(lambda conv, plan, pixels: conv.tau == bits.TAPS),
+    "plain kernels": lambda trial: trial.program.parameters.tau == bits.TAPS,
     "codebooks without a sign bit": lambda trial: not trial.program.parameters.antipodal,
     "layers of different codebooks": lambda trial: (
-        len({(conv.tau, conv.antipodal) for conv in trial.program.network.convs}) > 1
+        len({(c.tau, c.antipodal) for c in trial.program.network.convs if isinstance(c, Conv)}) > 1
     ),
     "stride 2": _layers(lambda conv, plan, pixels: conv.stride == 2),
     "pooling": _layers(lambda conv, plan, pixels: plan.pool),
@@ -97,6 +107,20 @@ KINDS = {
     "single channels": _layers(lambda conv, plan, pixels: 1 in (conv.c_in, conv.c_out)),
     "several groups": _layers(lambda conv, plan, pixels: plan.groups > 1),
     "loading or filling shows": _layers(lambda conv, plan, pixels: plan.pass_cycles > conv.c_out),
+    "1x1 layers": _layers(lambda conv, plan, pixels: isinstance(conv, Pointwise)),
+    "weights of several bits": _layers(lambda conv, plan, pixels: conv.weight_bits > 1),
+    "activations of several bits": _layers(lambda conv, plan, pixels: conv.in_bits > 1),
+    "padded by ones": _layers(lambda conv, plan, pixels: conv.padding != "zero"),
+    "streams": _layers(lambda conv, plan, pixels: conv.stream is not None),
+    "residual additions": _layers(
+        lambda conv, plan, pixels: conv.stream is not None and conv.stream.residual is not None
+    ),
+    "PReLUs": _layers(lambda conv, plan, pixels: conv.stream is not None and conv.stream.prelu),
+    "layers that read an earlier one": lambda trial: not trial.program.chain,
+    "stems": lambda trial: trial.program.network.stem is not None,
+    "8-bit pixels": lambda trial: trial.program.network.encoding == "binary",
+    "heads on streams": lambda trial: trial.program.network.head.on == "stream",
+    "flattened heads": lambda trial: trial.program.network.head.flatten,
     "one lane": lambda trial: trial.program.parameters.pixels == 1,
     "index port": lambda trial: trial.program.index_port is not None,
     "streams that pause": lambda trial: trial.stalls is not None,

@@ -7,6 +7,7 @@ import numpy as np
 
 from model import bits
 from model.format import Conv, Head, Network
+from model.network import Pointwise
 
 __all__ = ["Case", "random_case", "random_codebook", "random_images", "random_network"]
 
@@ -94,13 +95,26 @@ class Case:
     shape: dict
 
     def __str__(self) -> str:
-        convs = ", ".join(
-            f"{c.c_in}->{c.c_out} on {c.height}x{c.width}"
-            f"{' stride 2' * (c.stride == 2)}{' pooled' * (c.pool == 'max2')}"
-            f" tau {c.tau}{' antipodal' * c.antipodal}"
-            for c in self.network.convs
-        )
-        return f"{self.shape}, {len(self.images)} images {self.network.image}: {convs}"
+        convs = ", ".join(map(_words, self.network.convs))
+        kind = "" if self.network.encoding == "thermometer" else f" {self.network.encoding}"
+        return f"{self.shape}, {len(self.images)}{kind} images {self.network.image}: {convs}"
+
+
+def _words(layer: Conv | Pointwise) -> str:
+    """A layer in a few words."""
+    text = f"{layer.c_in}->{layer.c_out} on {layer.height}x{layer.width}"
+    text += " stride 2" * (layer.stride == 2) + " pooled" * (layer.pool == "max2")
+    if isinstance(layer, Pointwise):
+        text += f" 1x1 of {layer.weight_bits} bits"
+    else:
+        text += f" tau {layer.tau}" + " antipodal" * layer.antipodal
+        text += f" padded {layer.padding}" * (layer.padding != "zero")
+    text += f" from {layer.in_bits} bits" * (layer.in_bits > 1)
+    if layer.stream:
+        text += f" to a stream of {layer.stream.bits} bits"
+        added = layer.stream.residual
+        text += f" plus that of {added}" * (added is not None) + " PReLU" * bool(layer.stream.prelu)
+    return text
 
 
 def random_case(seed: int, *, work: int = 40_000) -> Case:

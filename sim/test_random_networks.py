@@ -13,7 +13,7 @@ def test_every_kind_is_drawn():
     """Among the 200 of seed 0, and twice the same."""
     trials = [random_trial(0, number) for number in range(200)]
     counts = {kind: sum(map(bool, map(holds, trials))) for kind, holds in KINDS.items()}
-    assert min(counts.values()) >= 5, counts
+    assert min(counts.values()) >= 2, counts
     assert [str(random_trial(0, number)) for number in (3, 150)] == [
         str(trials[3]),
         str(trials[150]),
