@@ -28,6 +28,7 @@ from hw.link.payloads import Answer, Counters, Info
 from hw.link.protocol import Packet, PacketError
 from model import datasets, golden
 from model.errors import CheckError, UserError
+from model.format import load, save
 from model.shipped import load_model
 from sim.synthetic import random_network
 
@@ -300,11 +301,13 @@ def test_a_picture_becomes_an_image(tmp_path):
         read_picture(tmp_path / "a.png", (2, 4, 4))
 
 
-def test_identifiers_say_what_differs():
+def test_identifiers_say_what_differs(tmp_path):
     networks = [random_network(seed, image=(1, 4, 4)) for seed in (1, 1, 2)]
     same, again, other = map(network_id, networks)
     assert same == again != other
     assert network_id(replace(networks[0], name="another name", provenance={"a": 1})) == same
+    save(networks[0], tmp_path / "network")
+    assert network_id(load(tmp_path / "network")) == same
     small, large = (compile_network(networks[0], pixels=p, channels=2) for p in (4, 8))
     assert design_id(small) != design_id(large)
     info = describe(small, 25e6)

@@ -23,8 +23,9 @@ MAX_IMAGE_BYTES = 1 << 16
 def _feed(digest, value: object) -> None:
     """Add a value to a digest so that different values never add the same bytes."""
     if isinstance(value, np.ndarray):
-        digest.update(f"array {value.dtype.str} {value.shape} ".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
+        # The numbers count, not the type that holds them: a file may hold them in a smaller one.
+        digest.update(f"array {value.shape} ".encode())
+        digest.update(value.astype("<i8", order="C", casting="safe").tobytes())
     elif is_dataclass(value):
         digest.update(f"{type(value).__name__} {len(fields(value))} ".encode())
         for entry in fields(value):
