@@ -11,18 +11,18 @@ from dataclasses import astuple, fields, replace
 import numpy as np
 
 from hw.array import array_timing
-from hw.geometry import Geometry
-from hw.head_units import head_words, offset_words, units_needed
-from hw.layout import row_tiles, tiles
+from hw.heads.counted_plan import head_words, offset_words, units_needed
+from hw.heads.serial_plan import SerialPlan, is_counted, plan_serial
+from hw.inputs.stem import level_words
+from hw.maps.geometry import Geometry
+from hw.maps.layout import row_tiles, tiles
+from hw.maps.places import Places, bank_words, place_maps
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
-from hw.places import Places, bank_words, place_maps
-from hw.plane_queue import PlaneQueue
 from hw.program import LayerPlan, MemoryImages, Program, Sizes, StreamPlan, score_bits
 from hw.schedule import Timing
-from hw.serial_plan import SerialPlan, is_counted, plan_serial
 from hw.starts import odd_places, rotated, start_bits, start_values
-from hw.stem_input import level_words
-from hw.stream_shape import StreamShape, channel_words, cut_of, stream_shape
+from hw.stream.plane_queue import PlaneQueue
+from hw.stream.shape import StreamShape, channel_words, cut_of, stream_shape
 from hw.supported import check_supported
 from hw.work import work_of
 from model import bits
@@ -51,7 +51,7 @@ def compile_network(
     ``fill`` (dot9 units a lane for the response tables) is chosen by `hiding_fill` when None.
     ``sizes`` are those of a given engine; by default they are what the network needs.
     ``index_port`` has the indices come through a port of so many bits a cycle instead of from a
-    memory on chip, with ``index_buffer`` index words kept behind it; see `hw.index_stream`.
+    memory on chip, with ``index_buffer`` index words kept behind it; see `hw.index.stream`.
 
     Raises UserError where the parameters are illegal or the network does not fit.
     """
@@ -312,7 +312,7 @@ def _images(
 
 
 def _with_head(images: MemoryImages, network: Network, units: int) -> MemoryImages:
-    """The head's memories as `hw.head` reads them."""
+    """The head's memories as `hw.heads.counted` reads them."""
     head = network.head
     weight = head.weight.astype(np.int64)
     # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
@@ -325,7 +325,7 @@ def _with_head(images: MemoryImages, network: Network, units: int) -> MemoryImag
 
 
 def _with_serial_head(images: MemoryImages, head: Head, plan: SerialPlan) -> MemoryImages:
-    """The head's memories as `hw.serial_head` reads them."""
+    """The head's memories as `hw.heads.serial` reads them."""
     weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
     return replace(images, head=weights, head_offsets=offsets)
 

@@ -2,12 +2,12 @@
 
 ``cycles = setup + prepare + (passes - 1) * pass_cycles + c_out + drain`` with
 ``passes = tiles * planes * groups``; the constants are those of `hw.schedule.Timing`. With an index
-port, a layer also waits for index words (`hw.index_schedule`); these cycles count as stall.
+port, a layer also waits for index words (`hw.index.schedule`); these cycles count as stall.
 """
 
 from dataclasses import replace
 
-from hw.index_schedule import index_waits
+from hw.index.schedule import index_waits
 from hw.program import Program
 from hw.schedule import LayerCycles
 

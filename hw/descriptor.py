@@ -8,8 +8,8 @@ from amaranth.hdl import Array, Const, Signal
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
-from hw.geometry import lane_mask
-from hw.index_stream import resident
+from hw.index.stream import resident
+from hw.maps.geometry import lane_mask
 from hw.program import LayerPlan, Program
 
 __all__ = ["descriptor_layout", "descriptor_rows", "select_row"]

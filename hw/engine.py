@@ -11,7 +11,7 @@
 The sequencer runs layer after layer; loader and issuer walk a layer by their own counters. Every
 latency is fixed, see `hw.schedule`, so a predicted cycle is a simulated cycle.
 
-With an index port the index words come in through stream ``index``, by way of `hw.index_side`.
+With an index port the index words come in through stream ``index``, by way of `hw.index.side`.
 Where a word is not there in time, everything but the index side and the head rests until it is:
 the schedule stays as it is, in cycles of its own.
 """
@@ -21,17 +21,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import bits_for
 
-from hw.dense import score_layout
 from hw.descriptor import descriptor_layout, descriptor_rows
-from hw.geometry import Geometry
-from hw.head import Head, result_layout
-from hw.index_side import IndexSide
+from hw.heads.counted import Head, result_layout
+from hw.heads.dense import score_layout
+from hw.heads.serial import SerialHead
+from hw.index.side import IndexSide
 from hw.issuer import Issuer
+from hw.maps.geometry import Geometry
 from hw.pipeline import delay
 from hw.probe import probe_signature
 from hw.program import Program
 from hw.sequencer import Phase, Sequencer
-from hw.serial_head import SerialHead
 from hw.sum_side import SumSide
 from hw.window_side import WindowSide
 from hw.word_side import WordSide
@@ -47,10 +47,10 @@ class Engine(wiring.Component):
     i : stream of bytes, an image as colours, rows, columns (colour planes in turn); images may
         follow each other without a gap, two of them fit in. Where the host computes the stem, of
         its 16-bit values instead, see `model.host`.
-    o : stream of results, `hw.head.result_layout`: one an image, in order. With a serial head, of
-        scores, `hw.dense.score_layout`, one a class.
+    o : stream of results, `hw.heads.counted.result_layout`: one an image, in order. With a serial
+        head, of scores, `hw.heads.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
-        `hw.index_stream.index_stream`, which comes once an image.
+        `hw.index.stream.index_stream`, which comes once an image.
     probe : observation only, see `hw.probe`.
     """
 

@@ -11,8 +11,8 @@ Moving a row up or down is wiring that depends on the map's width only, so it co
 multiplexer input for each width that the network has. A tap outside the map reads 0; what this
 does to the sums, `hw.starts` puts right.
 
-At stride 2 (see `hw.geometry`) the lanes hold outputs. A row of taps then has two words, of even
-columns for the middle tap and of odd ones for the right tap, which is the left tap of the lane
+At stride 2 (see `hw.maps.geometry`) the lanes hold outputs. A row of taps then has two words, of
+even columns for the middle tap and of odd ones for the right tap, which is the left tap of the lane
 behind. Where a word of outputs takes two reads, the second keeps what the first has brought::
 
     cycle          0            1            2
@@ -20,8 +20,8 @@ behind. Where a word of outputs takes two reads, the second keeps what the first
     part           0            1
     windows                     (lower part) P x 9 bits
 
-A map wider than the lanes is cut, see `hw.layout`. The tiles to the left and to the right are then
-read first, and of these only the nearest column is kept, three bits each::
+A map wider than the lanes is cut, see `hw.maps.layout`. The tiles to the left and to the right are
+then read first, and of these only the nearest column is kept, three bits each::
 
     cycle          0            1            2            3
     banks          3 left       3 right      3 words
@@ -45,9 +45,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.banks import BANKS
-from hw.geometry import BESIDE, Geometry
-from hw.layout import tile_columns
+from hw.maps.banks import BANKS
+from hw.maps.geometry import BESIDE, Geometry
+from hw.maps.layout import tile_columns
 
 __all__ = ["LineBuffer"]
 

@@ -9,19 +9,19 @@ within a pass steps of F channels begin ``stride`` cycles apart::
 Addresses need no division: the three banks' row bases are registers, and moving on by one tile
 advances one of them, that of the bank which held the tile above.
 
-At stride 2 a tile of outputs moves the middle tile on by two (see `hw.geometry`), or by four where
-it takes two reads. Then each channel is read twice, around the middle tile and around the one two
-tiles further, where two of the three banks are a row of words ahead::
+At stride 2 a tile of outputs moves the middle tile on by two (see `hw.maps.geometry`), or by four
+where it takes two reads. Then each channel is read twice, around the middle tile and around the one
+two tiles further, where two of the three banks are a row of words ahead::
 
     step_cycle   0  1  2  3 .. 2F-1
     channel      0  0  1  1
     second       0  1  0  1
     load         0  1  0  1
 
-Where rows are cut into tiles (see `hw.layout`), each channel is read three times in turn: left of
-the tile, right of it, and itself, ``part`` 0, 1, 2. A bank then holds the tiles of its row side by
-side, and only the last of them moves the row on. At stride 2 the next tile of outputs lies around
-the input tile after the next.
+Where rows are cut into tiles (see `hw.maps.layout`), each channel is read three times in turn: left
+of the tile, right of it, and itself, ``part`` 0, 1, 2. A bank then holds the tiles of its row side
+by side, and only the last of them moves the row on. At stride 2 the next tile of outputs lies
+around the input tile after the next.
 
 Of a 1x1 convolution a slot is a bundle of channels (`hw.pointwise`): they are read one after the
 other, each in as many parts as it takes, and ``tap`` counts them. Numbers of several bits are
@@ -42,7 +42,7 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.banks import BANKS
+from hw.maps.banks import BANKS
 from hw.schedule import Timing
 
 __all__ = ["Loader"]

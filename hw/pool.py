@@ -12,8 +12,8 @@ step::
 
 A layer without pooling passes through in the same two cycles.
 
-Where the pooled map is cut (see `hw.layout`), too, a word takes two tiles of one row and then two
-of the next. So the words of a row are gathered side by side, channels behind each other::
+Where the pooled map is cut (see `hw.maps.layout`), too, a word takes two tiles of one row and then
+two of the next. So the words of a row are gathered side by side, channels behind each other::
 
     row of sums     tile 0   tile 1   tile 2   tile 3   tile 4
     slot            0        1        0        1        0
@@ -25,7 +25,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.geometry import Geometry
+from hw.maps.geometry import Geometry
 
 __all__ = ["Pool"]
 

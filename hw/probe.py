@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import bits_for
 
-from hw.layout import tiles
+from hw.maps.layout import tiles
 from hw.program import Program
 from hw.sequencer import Phase
 

@@ -5,15 +5,15 @@ from math import prod
 
 from amaranth.utils import bits_for
 
-from hw.banks import BANKS
-from hw.geometry import Geometry
-from hw.head_units import head_cycles
-from hw.layout import tiles
+from hw.heads.counted_plan import head_cycles
+from hw.heads.serial_plan import SerialPlan
+from hw.maps.banks import BANKS
+from hw.maps.geometry import Geometry
+from hw.maps.layout import tiles
 from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
-from hw.serial_plan import SerialPlan
 from hw.starts import PLACES
-from hw.stream_shape import StreamShape
+from hw.stream.shape import StreamShape
 from model.format import Network
 from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
@@ -39,7 +39,7 @@ def score_bits(network: Network) -> int:
 class StreamPlan:
     """What the descriptor of a layer with a stream says besides.
 
-    ``shift``, ``width``, ``cut``: places in `hw.stream_shape.StreamShape`'s choices. ``base``: of
+    ``shift``, ``width``, ``cut``: places in `hw.stream.shape.StreamShape`'s choices. ``base``: of
     the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
     that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
     places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
@@ -216,8 +216,8 @@ class MemoryImages:
     `hw.starts`.
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
-    channel's numbers, see `hw.stream_shape`. ``stem``: thresholds of a stem's channels, see
-    `hw.stem_input`.
+    channel's numbers, see `hw.stream.shape`. ``stem``: thresholds of a stem's channels, see
+    `hw.inputs.stem`.
     """
 
     indices: tuple[int, ...]
@@ -233,8 +233,8 @@ class MemoryImages:
 class Program:
     """A network compiled for an engine.
 
-    With an ``index_port``, the index words come through it (`hw.index_stream`) and the engine has
-    no memory for them. ``serial_head`` is the plan of a head that `hw.head` does not do.
+    With an ``index_port``, the index words come through it (`hw.index.stream`) and the engine has
+    no memory for them. ``serial_head`` is the plan of a head that `hw.heads.counted` does not do.
     """
 
     network: Network

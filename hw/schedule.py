@@ -9,7 +9,7 @@ one a cycle. While a pass runs, the loader prepares the next one. All passes of 
 cycles, and the sequencer counts these very numbers. Nothing in the engine waits for anything
 else within a layer; it waits only between layers, for an image or for a place for its result.
 An engine with an index port also waits for index words: all of it at once, so that the schedule
-stays as it is and only takes longer (`hw.index_schedule`).
+stays as it is and only takes longer (`hw.index.schedule`).
 
 Stages of an index word, counted from the cycle in which its address is presented (stage 0):
 
@@ -24,10 +24,10 @@ sum + 2    pooled lanes in their place
 sum + 3    the output word: to activation memory, head and probe
 =========  =====================================================================
 
-In an engine with streams, the stream unit (`hw.stream_unit`) lies between the accumulated sum and
-the pooled lanes, and the queue of words with several planes (`hw.plane_queue`) behind these, if
-there are any; all layers pass through both. A layer's passes are never so close that the planes of
-a tile, a word each, would not be out before the next tile's, and its drain lasts until the last
+In an engine with streams, the stream unit (`hw.stream.unit`) lies between the accumulated sum and
+the pooled lanes, and the queue of words with several planes (`hw.stream.plane_queue`) behind these,
+if there are any; all layers pass through both. A layer's passes are never so close that the planes
+of a tile, a word each, would not be out before the next tile's, and its drain lasts until the last
 tile's are.
 """
 

@@ -36,7 +36,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.array.interface import sum_offset
-from hw.geometry import Geometry
+from hw.maps.geometry import Geometry
 from hw.params import ArrayParameters
 from hw.work import Work, work_of
 from model import bits

@@ -7,7 +7,7 @@ the engine's tau bits. A layer has ``tiles * groups`` passes and nothing else re
 
 The memory holds ``groups * c_out`` of these words for the layer: every tile reads all of them
 again. With an index port they are read from its buffer, and what comes in is `fetched_words`
-(`hw.index_stream`) of them. Places of channels that the last group lacks are read with the others.
+(`hw.index.stream`) of them. Places of channels that the last group lacks are read with the others.
 
 **Activations.** To load a channel of a tile, one word of P bits comes from each of the three
 banks: the tile, the one above and the one below. A pass loads C slots, those that the last
@@ -15,9 +15,9 @@ group lacks included, and the tiles beyond the map's ends are read and then mask
 
     activation bits read = tiles * groups * C * reads * 3 * P
 
-with two reads where a word of outputs at stride 2 takes five tiles (see `hw.geometry`), three where
-rows are cut (see `hw.loader`), else one; and so many for each channel of a 1x1 convolution's slot
-(`hw.pointwise`). Both count once for each plane where numbers have several bits.
+with two reads where a word of outputs at stride 2 takes five tiles (see `hw.maps.geometry`), three
+where rows are cut (see `hw.loader`), else one; and so many for each channel of a 1x1 convolution's
+slot (`hw.pointwise`). Both count once for each plane where numbers have several bits.
 
 Each output word holds P bits of one channel of the (pooled) output map:
 
@@ -32,9 +32,9 @@ and tile.
 
 from dataclasses import dataclass
 
-from hw.banks import BANKS
-from hw.index_stream import fetched_words
-from hw.layout import tiles
+from hw.index.stream import fetched_words
+from hw.maps.banks import BANKS
+from hw.maps.layout import tiles
 from hw.program import Program
 
 __all__ = ["LayerTraffic", "input_bits_written", "traffic"]

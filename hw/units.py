@@ -18,8 +18,8 @@ from hw.compiler import compile_network
 from hw.engine import Engine
 from hw.params import ArrayParameters
 from hw.starts import start_bits
-from hw.stream_shape import StreamShape
-from hw.stream_unit import StreamUnit
+from hw.stream.shape import StreamShape
+from hw.stream.unit import StreamUnit
 from hw.top import BoardCore
 from model.shipped import load_model
 

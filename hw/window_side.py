@@ -17,17 +17,17 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.array.interface import array_members
-from hw.banks import BANKS, BankedMemory
 from hw.descriptor import descriptor_layout
-from hw.encoder import Encoder
-from hw.layout import tiles
+from hw.inputs.planes import PlaneEncoder
+from hw.inputs.stem import StemInput
+from hw.inputs.thermometer import Encoder
 from hw.line_buffer import LineBuffer
 from hw.loader import Loader
+from hw.maps.banks import BANKS, BankedMemory
+from hw.maps.layout import tiles
 from hw.pipeline import delay
-from hw.plane_encoder import PlaneEncoder
 from hw.program import Program
 from hw.schedule import LOAD_LATENCY
-from hw.stem_input import StemInput
 
 __all__ = ["WindowSide"]
 
@@ -45,7 +45,7 @@ class WindowSide(wiring.Component):
     write_valid, write_bank, write_address, write_data : In, a word for the activation memory.
     plane_valid, plane_tile, plane_channel, plane_data : Out, a word of planes (observation).
     stream_valid, stream_word, stream_address, stream_half : Out, a word of the stem's stream, see
-        `hw.stem_input`; only where a layer adds it.
+        `hw.inputs.stem`; only where a layer adds it.
     """
 
     def __init__(self, program: Program):

@@ -7,8 +7,9 @@
                                   ^                        ^              |
                              tag, delayed stage by stage --'       write-back: bank, address, tile
 
-In a network with streams, `hw.stream_side` makes the bits of its layers, between accumulator and
-pool; where a layer has several planes, the words go through `hw.plane_queue`, behind the flip.
+In a network with streams, `hw.stream.side` makes the bits of its layers, between accumulator and
+pool; where a layer has several planes, the words go through `hw.stream.plane_queue`, behind the
+flip.
 """
 
 from amaranth.hdl import Module, Mux
@@ -16,15 +17,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.accumulator import Accumulator
-from hw.banks import BANKS
 from hw.descriptor import descriptor_layout
 from hw.issuer import tag_layout
+from hw.maps.banks import BANKS
 from hw.pipeline import delay
-from hw.plane_queue import PlaneQueue
 from hw.pool import Pool
 from hw.program import Program, threshold_bits
 from hw.starts import Starts, doubling_bits
-from hw.stream_side import StreamSide
+from hw.stream.plane_queue import PlaneQueue
+from hw.stream.side import StreamSide
 from hw.writeback import WriteBack
 
 __all__ = ["WordSide"]
@@ -48,8 +49,8 @@ class WordSide(wiring.Component):
         ``plane * c_out + channel``.
     bank, address, tile : Out, where it goes in the activation memory and which tile it is;
         row_end : Out, it is the last tile of a cut row.
-    half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream_side`.
-    stream : Out, only in a network with streams: a word of `hw.stream_side`, ``valid``, ``values``,
+    half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream.side`.
+    stream : Out, only in a network with streams: a word of `hw.stream.side`, ``valid``, ``values``,
         ``channel`` and ``tile``.
     """
 

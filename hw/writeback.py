@@ -1,14 +1,14 @@
 """Write-back: gives every output word its bank and address, tile after tile.
 
 Words come channel by channel; the last channel of a row's last tile moves on to the next bank,
-and after three banks to the next row of words, as `hw.banks` lays maps out.
+and after three banks to the next row of words, as `hw.maps.banks` lays maps out.
 """
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.banks import BANKS
+from hw.maps.banks import BANKS
 
 __all__ = ["WriteBack"]
 

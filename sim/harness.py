@@ -26,7 +26,7 @@ class Harness:
     engine, network, pixels, patience, on_images, on_progress : see `sim.watcher.Watcher`.
     images : uint8 [N, colours, height, width].
     index : port words of one image for an engine with an index port, uint32 [n, words], see
-        `hw.index_stream.index_stream`; they are sent once an image.
+        `hw.index.stream.index_stream`; they are sent once an image.
     stalls : how the testbench hesitates; not at all when left out.
     look : sees every cycle and may end the simulation early; see `sim.waves`.
 

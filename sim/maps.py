@@ -6,7 +6,7 @@ all layers' activations, and then all layers' streams.
 
 from dataclasses import dataclass
 
-from hw.stream_shape import stream_shape
+from hw.stream.shape import stream_shape
 from model.format import Network
 
 __all__ = ["MapShape", "map_shapes"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.layout import tiles, unpack_map, unpack_numbers
+from hw.maps.layout import tiles, unpack_map, unpack_numbers
 from model.errors import CheckError
 from model.format import Network
 from sim.maps import MapShape, map_shapes

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hw.accumulator import Accumulator
-from hw.geometry import Geometry
-from hw.layout import pack_map
+from hw.maps.geometry import Geometry
+from hw.maps.layout import pack_map
 from hw.pool import Pool
 from sim.clocked import simulate
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.encoder import Encoder
-from hw.layout import pack_map, row_tiles
+from hw.inputs.thermometer import Encoder
+from hw.maps.layout import pack_map, row_tiles
 from model import golden
 from sim.clocked import simulate
 from sim.synthetic import random_images, random_network

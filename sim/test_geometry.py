@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.geometry import BESIDE, Geometry
-from hw.layout import pack_map, row_tiles, rows_per_tile, tile_columns, tiles, unpack_map
+from hw.maps.geometry import BESIDE, Geometry
+from hw.maps.layout import pack_map, row_tiles, rows_per_tile, tile_columns, tiles, unpack_map
 
 SHAPES = [(1, 1), (2, 32), (3, 32), (5, 32), (7, 28), (8, 32), (10, 32), (28, 28), (28, 64)]
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.layout import pack_map
+from hw.maps.layout import pack_map
 from hw.schedule import LayerCycles
 from model import golden
 from model.errors import CheckError

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hw.head import Head
-from hw.head_units import head_cycles, head_words, offset_words, units_needed
-from hw.layout import pack_map
+from hw.heads.counted import Head
+from hw.heads.counted_plan import head_cycles, head_words, offset_words, units_needed
+from hw.maps.layout import pack_map
 from model import golden
 from model.format import Head as HeadLayer
 from sim.clocked import simulate

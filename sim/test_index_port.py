@@ -13,9 +13,9 @@ from hw.bounds import bound
 from hw.compiler import compile_network
 from hw.cycles import predict, total_cycles
 from hw.engine import Engine
-from hw.gearbox import Gearbox
-from hw.index_schedule import index_waits
-from hw.index_stream import fetched_words, index_stream, port_words, resident
+from hw.index.gearbox import Gearbox
+from hw.index.schedule import index_waits
+from hw.index.stream import fetched_words, index_stream, port_words, resident
 from hw.params import IndexPort
 from hw.top import BoardCore
 from hw.traffic import traffic

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hw.banks import BANKS, BankedMemory
-from hw.geometry import Geometry
-from hw.layout import pack_map
 from hw.line_buffer import LineBuffer
+from hw.maps.banks import BANKS, BankedMemory
+from hw.maps.geometry import Geometry
+from hw.maps.layout import pack_map
 from sim.clocked import simulate
 
 
@@ -211,7 +211,7 @@ def test_banks_read_three_words_and_write_one(seed):
             ctx.set(dut.write_data, word)
             read = [int(n) for n in rng.integers(5, size=BANKS)]
             if write:
-                # The word being written is never read in that cycle: see hw.banks.
+                # The word being written is never read in that cycle: see hw.maps.banks.
                 read[bank] = (address + 1) % 5
             for place in range(BANKS):
                 ctx.set(dut.read_address[place], read[place])

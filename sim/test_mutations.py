@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network
-from hw.geometry import Geometry
+from hw.maps.geometry import Geometry
 from hw.starts import PLACES
 from model import golden
 from model.errors import CheckError

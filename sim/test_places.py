@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network
-from hw.liveness import Span, depth, least_depth, place
-from hw.places import bank_words, place_maps
+from hw.maps.liveness import Span, depth, least_depth, place
+from hw.maps.places import bank_words, place_maps
 from sim.random_graph import GraphBuilder
 from sim.synthetic import random_network
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.layout import pack_map, row_tiles
-from hw.plane_encoder import PlaneEncoder
+from hw.inputs.planes import PlaneEncoder
+from hw.maps.layout import pack_map, row_tiles
 from model import golden
 from sim.clocked import simulate
 from sim.random_graph import GraphBuilder

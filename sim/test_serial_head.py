@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hw.layout import pack_map
-from hw.serial_head import SerialHead
-from hw.serial_plan import plan_serial
-from hw.stream_shape import stream_shape
+from hw.heads.serial import SerialHead
+from hw.heads.serial_plan import plan_serial
+from hw.maps.layout import pack_map
+from hw.stream.shape import stream_shape
 from model import golden
 from sim.clocked import simulate
 from sim.random_graph import GraphBuilder

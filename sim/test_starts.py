@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.geometry import Geometry
-from hw.layout import tiles
+from hw.maps.geometry import Geometry
+from hw.maps.layout import tiles
 from hw.params import ArrayParameters
 from hw.starts import PLACES, Starts, start_bits, start_values
 from model import bits

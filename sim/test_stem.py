@@ -7,8 +7,8 @@ import pytest
 
 from hw.compiler import compile_network
 from hw.flow.estimate import memories
-from hw.layout import pack_map
-from hw.stem_input import StemInput, level_words
+from hw.inputs.stem import StemInput, level_words
+from hw.maps.layout import pack_map
 from model import golden
 from model.host import engine_input
 from sim.clocked import simulate

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from hw.plane_queue import PlaneQueue
-from hw.stream_memory import StreamMemory
-from hw.stream_shape import channel_words, cut_of, stream_shape
-from hw.stream_unit import StreamUnit
+from hw.stream.memory import StreamMemory
+from hw.stream.plane_queue import PlaneQueue
+from hw.stream.shape import channel_words, cut_of, stream_shape
+from hw.stream.unit import StreamUnit
 from model.fixed_point import planes_of, streamed
 from model.rules import largest_sum
 from sim.random_graph import GraphBuilder

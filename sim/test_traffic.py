@@ -8,8 +8,8 @@ from hw.compiler import compile_network
 from hw.cycles import predict
 from hw.engine import Engine
 from hw.issuer import Issuer
-from hw.layout import rows_per_tile
 from hw.loader import Loader
+from hw.maps.layout import rows_per_tile
 from hw.traffic import input_bits_written, traffic
 from hw.window_side import BankedMemory
 from sim.harness import Harness

@@ -9,7 +9,7 @@ import pytest
 from vcd.reader import TokenKind, tokenize
 
 from hw.compiler import compile_network
-from hw.layout import rows_per_tile
+from hw.maps.layout import rows_per_tile
 from hw.sequencer import Phase
 from model import format as exported
 from model.errors import CheckError, UserError

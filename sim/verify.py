@@ -9,7 +9,7 @@ import numpy as np
 
 from hw.cycles import predict
 from hw.engine import Engine
-from hw.index_stream import index_stream
+from hw.index.stream import index_stream
 from hw.program import Program
 from hw.schedule import LayerCycles
 from sim.comparison import Comparison

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hw.export_verilog.wrapper import result_bits, result_word
-from hw.index_stream import index_stream
+from hw.index.stream import index_stream
 from hw.program import Program
 from model import golden
 

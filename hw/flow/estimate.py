@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.banks import BANKS
 from hw.flow.resources import Resources
 from hw.link.identity import buffer_depth
+from hw.maps.banks import BANKS
 from hw.program import Program, threshold_bits
 from hw.rom import in_block
 

@@ -18,7 +18,7 @@ _LUT_COSTS = "1,1,1,1,1,1"
 _REDUCE = "opt_expr; opt_clean; wreduce"
 _CARRIES = "alumacc"
 
-# Products of `hw.multiplier` become DSP blocks, before `alumacc` makes sums of all others.
+# Products of `hw.stream.multiplier` become DSP blocks, before `alumacc` makes sums of all others.
 _DSP = {
     "xc7": (
         "techmap -map +/mul2dsp.v -map +/xilinx/xc7_dsp_map.v -D DSP_A_MAXWIDTH=25 "

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.index_stream import index_stream
-from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.index.stream import index_stream
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError

@@ -1,6 +1,6 @@
 """Basis index_bandwidth: both engines get their indices through a port of the same width.
 
-Lanes, channels and the index words kept on chip are the same, too (`hw.index_buffer`); the 1-bit
+Lanes, channels and the index words kept on chip are the same, too (`hw.index.buffer`); the 1-bit
 engine's words are wider, so it is given more memory. `sim.bandwidth` predicts more widths at once.
 """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
 from hw.program import Program
 from sim.comparison import Difference
 from sim.maps import map_shapes

@@ -1,9 +1,9 @@
-"""A head that works behind the last layer (`hw.serial_head`): its widths, contents and cycles.
+"""A head that works behind the last layer (`hw.heads.serial`): its widths, contents and cycles.
 
-Up to 256 classes over counted +1 pixels are the business of `hw.head`. All other heads get their
-**features** one a cycle, and ``parallel`` classes at a time take up each of them. A feature is the
-sum of a channel's map ("sums"), +1 pixels counted or stream values, or, of a flattened map, a
-single pixel of a word ("words").
+Up to 256 classes over counted +1 pixels are the business of `hw.heads.counted`. All other heads get
+their **features** one a cycle, and ``parallel`` classes at a time take up each of them. A feature
+is the sum of a channel's map ("sums"), +1 pixels counted or stream values, or, of a flattened map,
+a single pixel of a word ("words").
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.utils import bits_for
 
-from hw.head_units import SHARE
-from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
-from hw.stream_shape import StreamShape
+from hw.heads.counted_plan import SHARE
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.stream.shape import StreamShape
 from model.network import Head, Network
 
 __all__ = ["WEIGHT_BITS", "SerialPlan", "is_counted", "plan_serial"]
 
-COUNTED_CLASSES = 256  # most of `hw.head`
+COUNTED_CLASSES = 256  # most of `hw.heads.counted`
 WEIGHT_BITS = 8
 # Multipliers that a head takes at most where nothing hides its work.
 MOST_PARALLEL = 16
-# Cycles from the last feature that `hw.dense` gets to the first score that it sends, less those of
-# the last round's classes.
+# Cycles from the last feature that `hw.heads.dense` gets to the first score that it sends, less
+# those of the last round's classes.
 DENSE_LATENCY = 4
 
 
@@ -117,7 +117,7 @@ class SerialPlan:
 
     @property
     def levels(self) -> int:
-        """Registers of the tree that adds a word's lanes, see `hw.feature_sums`; 0 without one."""
+        """Registers of the tree that adds a word's lanes (`hw.heads.feature_sums`), or 0."""
         return (self.lanes - 1).bit_length() if self.kind == "sums" else 0
 
     @property
@@ -179,7 +179,7 @@ class SerialPlan:
 
 
 def is_counted(head: Head) -> bool:
-    """Whether `hw.head` does it."""
+    """Whether `hw.heads.counted` does it."""
     return head.on == "planes" and not head.flatten and head.classes <= COUNTED_CLASSES
 
 
@@ -189,7 +189,7 @@ def plan_serial(
     """The plan of a network's head; ``streams`` is the shape of the network's streams.
 
     ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
-    a power of two, keep the head's work within a tenth of these, as `hw.head_units` does.
+    a power of two, keep the head's work within a tenth of these, as `hw.heads.counted_plan` does.
     """
     head, on_stream = network.head, network.head.on == "stream"
     value_bits = streams.value if on_stream else 1

@@ -1,10 +1,10 @@
 """Activation memory: three banks, so that a tile and its two neighbours are read at once.
 
 Tile ``t`` of a map lies in bank ``t % 3``; within its bank, word ``(t // 3) * channels + c``
-behind the map's base holds channel ``c``. Where rows are cut into ``n`` tiles (see `hw.layout`),
-tile ``k`` of row ``t`` lies in bank ``t % 3`` too, at ``((t // 3) * n + k) * channels + c``. A read
-presents one address a bank and gets three words two cycles later: block RAM is slow, so what it
-gives is registered. Reads and writes never meet in one word:
+behind the map's base holds channel ``c``. Where rows are cut into ``n`` tiles (see
+`hw.maps.layout`), tile ``k`` of row ``t`` lies in bank ``t % 3`` too, at ``((t // 3) * n + k) *
+channels + c``. A read presents one address a bank and gets three words two cycles later: block RAM
+is slow, so what it gives is registered. Reads and writes never meet in one word:
 a layer reads one map while it writes another.
 """
 

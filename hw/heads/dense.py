@@ -18,9 +18,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.heads.serial_plan import WEIGHT_BITS, SerialPlan
 from hw.pipeline import delay
 from hw.rom import rom
-from hw.serial_plan import WEIGHT_BITS, SerialPlan
 
 __all__ = ["Dense", "score_layout"]
 
@@ -37,7 +37,7 @@ class Dense(wiring.Component):
 
     Parameters
     ----------
-    plan, weights, offsets : see `hw.serial_plan.SerialPlan`.
+    plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
 
     Members
     -------

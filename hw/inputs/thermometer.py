@@ -18,9 +18,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.banks import BANKS
-from hw.geometry import lane_mask
-from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.maps.banks import BANKS
+from hw.maps.geometry import lane_mask
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
 
 __all__ = ["Encoder"]
 

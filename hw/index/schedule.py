@@ -19,7 +19,7 @@ cycles in which the engine works on the image; others change nothing.
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hw.index_stream import resident
+from hw.index.stream import resident
 from hw.params import IndexPort
 from hw.program import Program
 from hw.schedule import SETUP

@@ -1,6 +1,6 @@
 """Where each map of a network lies: bit planes in the banks, kept streams in the stream memory.
 
-A map lives from the layer that puts it out to the last one that reads it (`hw.liveness`). What
+A map lives from the layer that puts it out to the last one that reads it (`hw.maps.liveness`). What
 nobody reads behind the array takes no place: the last layer's output goes to the head.
 
 A layer reads the residual of a position some cycles before it writes its own stream there. So the
@@ -10,9 +10,9 @@ whole row of blocks.
 
 from dataclasses import dataclass
 
-from hw.banks import BANKS
-from hw.layout import row_tiles, rows_per_tile, tiles
-from hw.liveness import Span, depth, place
+from hw.maps.banks import BANKS
+from hw.maps.layout import row_tiles, rows_per_tile, tiles
+from hw.maps.liveness import Span, depth, place
 from model.network import INPUT, Network
 
 __all__ = ["Places", "bank_words", "place_maps"]

@@ -20,9 +20,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.multiplier import Multiplier
 from hw.pipeline import delay
-from hw.stream_shape import StreamShape
+from hw.stream.multiplier import Multiplier
+from hw.stream.shape import StreamShape
 from model.fixed_point import SLOPE_SHIFT
 
 __all__ = ["StreamUnit", "hold"]

@@ -9,20 +9,20 @@ written, a plane a cycle, while the stream waits::
     write                       highest plane .. lowest
 
 so a map takes one cycle a number and one a written word, and one for each cycle in which the memory
-cannot take that word. For a network of encoding "binary" the
-numbers are the pixels, and this is all its encoder.
+cannot take that word. For a network of encoding "binary" the numbers are the pixels, and this is
+all its encoder.
 
-As behind `hw.encoder`, two halves of the input memory let the next map come in while this one is
-computed: ``full`` says which halves hold one.
+As behind `hw.inputs.thermometer`, two halves of the input memory let the next map come in while
+this one is computed: ``full`` says which halves hold one.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.banks import BANKS
-from hw.geometry import lane_mask
-from hw.layout import row_tiles, rows_per_tile, tile_columns, tiles
+from hw.maps.banks import BANKS
+from hw.maps.geometry import lane_mask
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
 
 __all__ = ["PlaneEncoder"]
 

@@ -12,15 +12,15 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.heads.serial_plan import SerialPlan
 from hw.pipeline import delay
-from hw.serial_plan import SerialPlan
 
 __all__ = ["FeatureWords"]
 
 
 class FeatureWords(wiring.Component):
-    """See the module; members as those of `hw.feature_sums.FeatureSums`. Complete the cycle after
-    the last word."""
+    """See the module; members as those of `hw.heads.feature_sums.FeatureSums`. Complete the cycle
+    after the last word."""
 
     latency = 2
 

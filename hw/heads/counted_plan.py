@@ -1,4 +1,4 @@
-"""The head's multipliers, cycles and memory contents, without its circuit (`hw.head`)."""
+"""The head's multipliers, cycles and memory contents, without its circuit (`hw.heads.counted`)."""
 
 from collections.abc import Sequence
 

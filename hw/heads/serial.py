@@ -2,21 +2,22 @@
 
 ::
 
-    words of the last layer -> features (`hw.feature_sums` or `hw.feature_words`) -> `hw.dense` -> o
+    words of the last layer -> features -> dense layer -> o
 
-The words are taken up as they come; once they are complete, the dense layer asks for one feature a
-cycle. Until its scores are sent, the next image's last layer may not begin.
+Features are those of `hw.heads.feature_sums` or `hw.heads.feature_words`, the dense layer is
+`hw.heads.dense`. The words are taken up as they come; once they are complete, the dense layer asks
+for one feature a cycle. Until its scores are sent, the next image's last layer may not begin.
 """
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.dense import Dense, score_layout
-from hw.feature_sums import FeatureSums
-from hw.feature_words import FeatureWords
+from hw.heads.dense import Dense, score_layout
+from hw.heads.feature_sums import FeatureSums
+from hw.heads.feature_words import FeatureWords
+from hw.heads.serial_plan import SerialPlan
 from hw.pipeline import delay
-from hw.serial_plan import SerialPlan
 
 __all__ = ["SerialHead"]
 
@@ -26,7 +27,7 @@ class SerialHead(wiring.Component):
 
     Parameters
     ----------
-    plan, weights, offsets : see `hw.serial_plan.SerialPlan`.
+    plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
 
     Members
     -------
@@ -36,7 +37,7 @@ class SerialHead(wiring.Component):
     finish : In, strobe: all words have come (2 cycles after the last one at least).
     ready : Out, an image's last layer may begin.
     busy : Out, a result is being completed or sent (not: it waits to be taken).
-    o : stream of scores, `hw.dense.score_layout`.
+    o : stream of scores, `hw.heads.dense.score_layout`.
     """
 
     def __init__(self, plan: SerialPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):

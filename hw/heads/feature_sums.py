@@ -15,8 +15,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.heads.serial_plan import SerialPlan
 from hw.pipeline import delay
-from hw.serial_plan import SerialPlan
 
 __all__ = ["FeatureSums"]
 

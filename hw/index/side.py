@@ -5,7 +5,7 @@
     index port -> gearbox -> index buffer -> array
     BITS a cycle             words kept for the layer's other tiles
 
-What supplies the port knows nothing of layers: it sends `hw.index_stream.index_stream`, image
+What supplies the port knows nothing of layers: it sends `hw.index.stream.index_stream`, image
 after image. The stream of one image is taken from its first layer's start on and never further,
 so that each image finds the same: its cycles do not depend on when the one before it ended.
 """
@@ -15,9 +15,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.descriptor import descriptor_layout
-from hw.gearbox import Gearbox
-from hw.index_buffer import IndexBuffer
-from hw.index_stream import port_words
+from hw.index.buffer import IndexBuffer
+from hw.index.gearbox import Gearbox
+from hw.index.stream import port_words
 from hw.program import Program
 
 __all__ = ["IndexSide"]
@@ -32,7 +32,7 @@ class IndexSide(wiring.Component):
     start : In, strobe: an image's first layer starts.
     awake : In, the engine works on an image. Elsewhere it waits for pixels or for its result to
         be taken; then nothing moves here, so that such waiting changes no layer's cycles.
-    descriptor, want, last, go, word : see `hw.index_buffer`.
+    descriptor, want, last, go, word : see `hw.index.buffer`.
     """
 
     def __init__(self, program: Program):

@@ -2,7 +2,7 @@
 
 A map lies in the order in which it is computed, ``base + tile * channels + channel``, so writing
 and reading are counting. A residual has the shape of what it is added to and is wanted in the same
-order; its place may be written again as soon as it was read (`hw.places`).
+order; its place may be written again as soon as it was read (`hw.maps.places`).
 """
 
 from amaranth.hdl import Module, Signal

@@ -23,8 +23,8 @@ from hw.pipeline import delay
 from hw.program import Program
 from hw.rom import rom
 from hw.starts import Starts
-from hw.stream_memory import StreamMemory
-from hw.stream_unit import StreamUnit
+from hw.stream.memory import StreamMemory
+from hw.stream.unit import StreamUnit
 
 __all__ = ["StreamSide"]
 
@@ -38,9 +38,9 @@ class StreamSide(wiring.Component):
     tag : In, that of the accumulator; sums : In, [P] signed, the accumulator's, 2 cycles later.
     planes : Out, [most_planes] words of P bits, ``latency`` cycles after the sums.
     half : In, that of the running image, and input_valid, input_word, input_address, input_half :
-        In, a word of the stem's stream, see `hw.stem_input`; only where a layer adds it.
+        In, a word of the stem's stream, see `hw.inputs.stem`; only where a layer adds it.
     valid, values, channel, tile : Out, a word of a layer's stream, [P] signed, one cycle before
-        its planes: an output channel's of a tile, as `hw.layout` counts them.
+        its planes: an output channel's of a tile, as `hw.maps.layout` counts them.
     """
 
     def __init__(self, program: Program):

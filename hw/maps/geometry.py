@@ -11,8 +11,9 @@ that as many output rows as an input tile has rows need::
 
 As an output row is half as long, an output word has room for one such part or for two.
 
-Where input rows are cut (see `hw.layout`), a tile of outputs takes two tiles of a row, and from the
-one to the left its last column; with odd lanes, a row of outputs that fits may take three tiles.
+Where input rows are cut (see `hw.maps.layout`), a tile of outputs takes two tiles of a row, and
+from the one to the left its last column; with odd lanes, a row of outputs that fits may take three
+tiles.
 
 The engine holds one multiplexer input for each `Geometry` that the network has, so everything
 about lanes is known when the engine is built and no address arithmetic is left for run time.
@@ -20,7 +21,7 @@ about lanes is known when the engine is built and no address arithmetic is left 
 
 from dataclasses import dataclass
 
-from hw.layout import row_tiles, rows_per_tile, tile_columns
+from hw.maps.layout import row_tiles, rows_per_tile, tile_columns
 
 __all__ = ["BESIDE", "Geometry", "lane_mask"]
 
@@ -32,9 +33,9 @@ BESIDE = (-1, 1, 0)
 class Geometry:
     """An input map's width, the number of lanes and the stride (1 or 2) at which windows lie.
 
-    Rows are as `hw.layout` lays them. What concerns lanes of sums (pooling, borders) is asked of
-    ``outputs``, the geometry of the map that is computed: at stride 1, the same. Of a map that is
-    flattened, ``flat``, one pixel is computed.
+    Rows are as `hw.maps.layout` lays them. What concerns lanes of sums (pooling, borders) is asked
+    of ``outputs``, the geometry of the map that is computed: at stride 1, the same. Of a map that
+    is flattened, ``flat``, one pixel is computed.
     """
 
     width: int

@@ -1,7 +1,7 @@
 """The input of a network whose stem the host computes: values of the stem's stream, one by one.
 
 Values of 16 bits come channel by channel, row by row. One comparison with the channel's threshold
-makes the bits of each, whose planes go to the input memory (`hw.plane_encoder`). If a layer adds
+makes the bits of each, whose planes go to the input memory (`hw.inputs.planes`). If a layer adds
 the stem's stream, the values are gathered, too, into a word of all lanes, which is written together
 with the first plane's word::
 
@@ -15,9 +15,9 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.plane_encoder import PlaneEncoder
+from hw.inputs.planes import PlaneEncoder
 from hw.rom import rom
-from hw.stream_unit import hold
+from hw.stream.unit import hold
 from model.network import VALUE_BITS, Stem
 
 __all__ = ["StemInput", "level_layout", "level_words"]
@@ -44,12 +44,12 @@ class StemInput(wiring.Component):
     Parameters
     ----------
     stem : the network's. words : of `level_words`.
-    pixels, half_words : see `hw.plane_encoder.PlaneEncoder`.
+    pixels, half_words : see `hw.inputs.planes.PlaneEncoder`.
     kept : a layer adds the stem's stream.
 
     Members
     -------
-    i : stream of values. write_*, full, release : as those of `hw.plane_encoder.PlaneEncoder`.
+    i : stream of values. write_*, full, release : as those of `hw.inputs.planes.PlaneEncoder`.
     stream_valid, stream_word, stream_address : Out, a word of the stream, [P] values of the stem's
         bits, and its place ``tile * channels + channel`` in the half ``write_half``.
     """

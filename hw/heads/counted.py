@@ -3,7 +3,8 @@
 Score k is a sum over channels of ``weight[k, channel] * pixels that are +1``. While the last layer
 runs, the +1 pixels of every channel are counted, tile by tile, into a small memory. Then a few
 multipliers walk all weights, class by class, and there is time for it: until the next image comes
-to its last layer, nobody needs the counts. `hw.head_units` says how many multipliers are enough.
+to its last layer, nobody needs the counts. `hw.heads.counted_plan` says how many multipliers are
+enough.
 
 Each of M multipliers does one class at a time, M classes in turn, a channel a cycle::
 
@@ -22,8 +23,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.geometry import lane_mask
-from hw.head_units import WEIGHT_BITS
+from hw.heads.counted_plan import WEIGHT_BITS
+from hw.maps.geometry import lane_mask
 from hw.rom import rom
 
 __all__ = ["Head", "result_layout"]
@@ -38,11 +39,11 @@ def result_layout(classes: int, score_bits: int) -> data.StructLayout:
 
 class Head(wiring.Component):
     """See the module; a word is counted in 2 cycles, a result takes `head_cycles`
-    of `hw.head_units`.
+    of `hw.heads.counted_plan`.
 
     Parameters
     ----------
-    weights, offsets : contents of its memories, as `hw.head_units` makes them.
+    weights, offsets : contents of its memories, as `hw.heads.counted_plan` makes them.
     classes, channels, units : of the dense layer, and multipliers; ``units`` divides ``classes``.
     pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in a last tile.
     count_bits : of a channel's count of +1 pixels. score_bits : of a score, signed.

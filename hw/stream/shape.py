@@ -2,7 +2,7 @@
 
 All ranges are known when the network is compiled, so each width is the least that holds what this
 network can make: of the sums from the layer's inputs, of the products from its multipliers, and so
-on down the pipeline of `hw.stream_unit`. A layer without a PReLU in an engine that has one takes
+on down the pipeline of `hw.stream.unit`. A layer without a PReLU in an engine that has one takes
 slopes of one and moves by zero, which changes nothing.
 """
 

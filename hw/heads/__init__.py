@@ -1,0 +1,1 @@
+"""Heads: what makes scores and a class of the last map."""

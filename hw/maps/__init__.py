@@ -1,0 +1,1 @@
+"""How maps lie in words and memories, and which lane neighbours which."""

@@ -1,0 +1,1 @@
+"""Fixed-point streams: scaling, residual addition, PReLU, and the memory that keeps them."""
