@@ -11,7 +11,7 @@
   host, 10 classes.
 - vgg-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32: the first convolution on 8-bit
   pixels, the head on the flattened map.
-- cnv as in `model.nets`: 8 thermometer levels of 3 colours.
+- cnv as in `model.nets`: 5 thermometer levels of 3 colours.
 """
 
 from dataclasses import dataclass, replace
@@ -95,7 +95,7 @@ NETWORKS = {
     "resnet34": _Residual(56, 7, ((64, 6), (128, 8), (256, 12), (512, 6)), 1000),
     "resnet20": _Residual(32, 3, ((16, 6), (32, 6), (64, 6)), 10),
     "vgg-small": _Plain((128, 128, 256, 256, 512, 512), (1, 3, 5), "binary", True),
-    "cnv": _Plain((64, 128, 128, 256, 256), (0, 1, 3), "thermometer", False),
+    "cnv": _Plain((64, 64, 96, 128, 128, 128), (0, 2), "thermometer", False, 5),
 }
 
 

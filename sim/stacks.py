@@ -7,7 +7,7 @@ the 1,000 classes are left out: the input map takes the stem's place, one plane 
 Sources of the shapes: ResNet-18 and ResNet-34, He et al. 2016, table 1, for images of 224 x 224;
 VGG-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32, whose first layer is not binary;
 ResNet-20 for images of 32 x 32, He et al. 2016, section 4.2; cnv as in `model.nets`, whose first
-layer takes 8 thermometer levels of 3 colours.
+layer takes 5 thermometer levels of 3 colours.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ STACKS = {
     "resnet34": Stack(56, 64, ((64,) * 6, (128,) * 8, (256,) * 12, (512,) * 6), True),
     "vgg-small": Stack(32, 128, ((128,), (256, 256), (512, 512))),
     "resnet20": Stack(32, 16, ((16,) * 6, (32,) * 6, (64,) * 6), True),
-    "cnv": Stack(32, 24, ((64,), (128,), (128, 256), (256,))),
+    "cnv": Stack(32, 15, ((64,), (64, 96), (128, 128, 128))),
 }
 
 
