@@ -21,7 +21,8 @@ def engine_input(network: Network, images: np.ndarray) -> np.ndarray:
     Pixels are uint8; values of a stem's stream are in two's complement, uint16, little-endian.
     Channels come in turn, each row by row.
     """
+    count = len(images)
     if network.stem is None:
-        return np.ascontiguousarray(images, PIXEL).reshape(len(images), -1)
+        return np.ascontiguousarray(images, PIXEL).reshape(count, -1)
     stream, _ = golden.stem_outputs(network, images)
-    return stream.astype(np.int16).view(np.uint16).astype(VALUE).reshape(len(images), -1)
+    return stream.astype(np.int16).view(np.uint16).astype(VALUE).reshape(count, -1)

@@ -239,10 +239,14 @@ def test_the_window_has_room(network):
     [({"baud": CLOCK_HZ}, "too fast"), ({"baud": 0}, "positive")],
 )
 def test_impossible_settings_are_refused(network, changes, message):
+    refused(network, ValueError, message, **changes)
+
+
+def refused(network: Network, error: type, message: str, **changes) -> None:
     with warnings.catch_warnings():
         # Amaranth minds that a component whose constructor failed was never used.
         warnings.simplefilter("ignore")
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(error, match=message):
             make_core(network, **changes)
         gc.collect()
 
@@ -251,5 +255,4 @@ def test_impossible_settings_are_refused(network, changes, message):
 def test_what_the_protocol_has_no_form_for_is_refused(lacking, seed):
     graph = GraphBuilder(seed, (1, 4, 4), stem={"c_out": 2} if lacking == "stem" else None)
     graph.conv(3, tau=3)
-    with pytest.raises(UserError, match="only simulation runs them"):
-        make_core(graph.head(flatten=lacking != "stem"))
+    refused(graph.head(flatten=lacking != "stem"), UserError, "only simulation runs them")

@@ -22,8 +22,8 @@ class Plan:
     ``cycles`` an image are exact, ``resources`` ({"lut": {"used", "available"}, ...}) estimated,
     and ``clock_mhz`` is what was asked for: whether it is reached, only a router can say. ``fits``:
     every resource stays within the board's margins; ``fullest`` names the one that is nearest to
-    its margin, ``share`` of the part it takes. ``bound_by``: shares of the cycles by what bounds
-    the layers they are spent in (`hw.bounds`).
+    its margin, ``share`` of the part it takes. ``bound_by``: shares of the layers' cycles by what
+    bounds the layers (`hw.bounds`).
     """
 
     board: str
@@ -68,7 +68,7 @@ def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Pl
         fits=full <= 1,
         fullest=fullest,
         share=round(full * margins(board)[fullest], 4),
-        bound_by={kind: round(n / cycles, 4) for kind, n in spent.most_common()},
+        bound_by={kind: round(n / spent.total(), 4) for kind, n in spent.most_common()},
         index_bits=program.network.stored_bits,
         reason=reason,
     )
