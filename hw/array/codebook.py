@@ -1,11 +1,11 @@
 """The codebook: a small memory of kernels, and the decoder of a group's indices."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.array.rows import ROW_FORM_BITS, row_form
+from hw.array.rows import ROW_FORM_BITS, flips_form
 from hw.params import KERNEL_BITS, ArrayParameters
 
 __all__ = ["CodebookMemory", "IndexDecoder"]
@@ -86,7 +86,7 @@ class IndexDecoder(wiring.Component):
         p = self.parameters
         if p.has_codebook:
             written = Signal(ROW_FORM_BITS)
-            m.d.comb += written.eq(_form(self.write_data))
+            m.d.comb += written.eq(flips_form(self.write_data))
         forms = []
         for j in range(p.channels):
             index = self.index.word_select(j, p.tau)
@@ -100,13 +100,9 @@ class IndexDecoder(wiring.Component):
                 ]
                 form = copy.data
             else:
-                form = _form(index)
+                form = flips_form(index)
             if p.antipodal:
                 form = Mux(index[-1], ~form, form)
             forms.append(Mux(self.null[j], 0, form))
         m.d.sync += self.flips.eq(Cat(forms))
         return m
-
-
-def _form(kernel: Value) -> Value:
-    return Cat(row_form([~tap for tap in kernel]))
