@@ -1,15 +1,14 @@
 """The codebook: a small memory of kernels, and the decoder of a group's indices."""
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.array.rows import ROW_FORM_BITS, flips_form
 from hw.params import KERNEL_BITS, ArrayParameters
 
 __all__ = ["CodebookMemory", "IndexDecoder"]
-
-ALL_ONES = (1 << KERNEL_BITS) - 1
 
 
 class CodebookMemory(wiring.Component):
@@ -21,24 +20,24 @@ class CodebookMemory(wiring.Component):
     Parameters
     ----------
     entries : kernels held, a power of two.
-    parity : whether the parity is kept; the port is 0 otherwise.
+    width : bits of a kernel, in whatever form.
     """
 
-    def __init__(self, entries: int):
-        self.entries = entries
+    def __init__(self, entries: int, width: int = KERNEL_BITS):
+        self.entries, self.width = entries, width
         super().__init__(
             {
                 "enable": In(1),
                 "write_address": In(range(entries)),
-                "write_data": In(KERNEL_BITS),
+                "write_data": In(width),
                 "address": In(range(entries)),
-                "data": Out(KERNEL_BITS),
+                "data": Out(width),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=KERNEL_BITS, depth=self.entries, init=[])
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.entries, init=[])
         write = memory.write_port()
         read = memory.read_port(domain="comb")
         m.d.comb += [
@@ -52,15 +51,16 @@ class CodebookMemory(wiring.Component):
 
 
 class IndexDecoder(wiring.Component):
-    """Decodes an index word of C indices into C kernels, one copy of the codebook a channel.
+    """Decodes an index word of C indices into what C kernels flip, one copy of the codebook each.
 
     cycle      | s      | s + 1
     index,null | word   |
-    kernels    |        | decoded
+    flips      |        | decoded
 
-    A word written through ``codebook_write`` in cycle w serves indices from cycle w + 1 on.
-    An antipodal codebook is held by its first half; a set top index bit complements the kernel.
-    Null channels decode to all ones.
+    A channel's flips are the row form (see `hw.array.rows`) of its kernel's complement, in which
+    the copies hold the codebook already. A word written through ``codebook_write`` in cycle w
+    serves indices from cycle w + 1 on. An antipodal codebook is held by its first half; a set top
+    index bit complements the kernel. Null channels flip nothing.
     """
 
     latency = 1
@@ -71,7 +71,7 @@ class IndexDecoder(wiring.Component):
         members = {
             "index": In(channels * parameters.tau),
             "null": In(channels),
-            "kernels": Out(channels * KERNEL_BITS),
+            "flips": Out(channels * ROW_FORM_BITS),
         }
         if parameters.has_codebook:
             members |= {
@@ -84,22 +84,25 @@ class IndexDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.parameters
-        kernels = []
+        if p.has_codebook:
+            written = Signal(ROW_FORM_BITS)
+            m.d.comb += written.eq(flips_form(self.write_data))
+        forms = []
         for j in range(p.channels):
             index = self.index.word_select(j, p.tau)
-            kernel = index
             if p.has_codebook:
-                copy = CodebookMemory(p.entries)
-                m.submodules[f"copy{j}"] = copy
+                m.submodules[f"copy{j}"] = copy = CodebookMemory(p.entries, ROW_FORM_BITS)
                 m.d.comb += [
                     copy.enable.eq(self.enable),
                     copy.write_address.eq(self.write_address),
-                    copy.write_data.eq(self.write_data),
+                    copy.write_data.eq(written),
                     copy.address.eq(index),
                 ]
-                kernel = copy.data
+                form = copy.data
+            else:
+                form = flips_form(index)
             if p.antipodal:
-                kernel = Mux(index[-1], ~kernel, kernel)
-            kernels.append(Mux(self.null[j], ALL_ONES, kernel))
-        m.d.sync += self.kernels.eq(Cat(kernels))
+                form = Mux(index[-1], ~form, form)
+            forms.append(Mux(self.null[j], 0, form))
+        m.d.sync += self.flips.eq(Cat(forms))
         return m

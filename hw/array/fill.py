@@ -5,12 +5,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.array.codebook import CodebookMemory
+from hw.array.interface import HALF_BITS
 from hw.array.planes import flipped
 from hw.params import KERNEL_BITS, ArrayParameters
 
-__all__ = ["HALF_BITS", "FillUnit"]
+__all__ = ["FillUnit"]
 
-HALF_BITS = 3  # of h = p >> 1, p = 0 to 9
 ROW = 3  # taps of a kernel's row
 
 
@@ -32,8 +32,8 @@ class FillUnit(wiring.Component):
     A window that was loaded before ``start`` (the same cycle is too late) is walked from then
     on; the next one may be loaded meanwhile. Starts are ``entries`` or more cycles apart. A
     table written with ``halves`` at ``address`` answers ``latency`` cycles after the start for
-    entry 0, and one entry more a cycle. ``walked_low`` is the ``low`` of the window that
-    ``write`` belongs to.
+    entry 0, and one entry more a cycle. ``walked_prefix`` is the ``prefix`` that came with the
+    window that ``write`` belongs to.
 
     halves are h = p >> 1, bit planes in turn; of p, the agreements, the low bit is the window's
     business: ``low`` = 1 xor parity(window), which is p's low bit for a codeword of even parity.
@@ -59,13 +59,14 @@ class FillUnit(wiring.Component):
                 "channel": In(range(parameters.channels)),
                 "window": In(KERNEL_BITS * pixels),
                 "low": In(pixels),
+                "prefix": In(pixels),
                 "null": In(1),
                 "start": In(1),
                 "write": Out(1),
                 "write_channel": Out(range(parameters.channels)),
                 "address": Out(range(entries)),
                 "halves": Out(HALF_BITS * pixels),
-                "walked_low": Out(pixels),
+                "walked_prefix": Out(pixels),
             }
         )
 
@@ -80,14 +81,14 @@ class FillUnit(wiring.Component):
         ]
 
         # The window that waits for its step to be complete, and the one being walked.
-        loaded = (self.window, self.low, self.null, self.channel)
+        loaded = (self.window, self.low, self.prefix, self.null, self.channel)
         waiting = [Signal.like(value, name=f"waiting{n}") for n, value in enumerate(loaded)]
         with m.If(self.load):
             m.d.sync += [keep.eq(value) for keep, value in zip(waiting, loaded, strict=True)]
         window = Signal.like(self.window)
-        low = self.walked_low
+        low = Signal.like(self.low)
         null = Signal()
-        walked = (window, low, null, self.write_channel)
+        walked = (window, low, self.walked_prefix, null, self.write_channel)
         with m.If(self.start):
             m.d.sync += [keep.eq(value) for keep, value in zip(walked, waiting, strict=True)]
 

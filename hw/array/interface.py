@@ -7,13 +7,14 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.array.low_bits import carries_flipped
 from hw.array.tree import excess, tree_bits
 from hw.params import KERNEL_BITS, ArrayParameters
 
-__all__ = ["RESPONSE_BITS", "ArrayTiming", "array_members", "sum_bits", "sum_offset"]
+__all__ = ["HALF_BITS", "ArrayTiming", "array_members", "sum_bits", "sum_offset"]
 
-#: Bits of a response, 0 to 9 agreements.
-RESPONSE_BITS = 4
+#: Bits of h = p >> 1, p = 0 to 9 agreements.
+HALF_BITS = 3
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ def sum_offset(parameters: ArrayParameters, negated: np.ndarray) -> np.ndarray:
     if parameters.array == "direct":
         return np.zeros(negated.shape[:-1], np.int64)
     negated = negated & parameters.antipodal
-    return excess(negated, RESPONSE_BITS) - KERNEL_BITS * negated.sum(axis=-1)
+    halves = excess(negated, HALF_BITS) - carries_flipped(negated).sum(axis=-1)
+    return 2 * halves + (1 - KERNEL_BITS) * negated.sum(axis=-1)
 
 
 def sum_bits(parameters: ArrayParameters) -> int:
     """Bits of a lane's sum over the channels of a group."""
     if parameters.array == "shared":
-        return tree_bits(parameters.channels, RESPONSE_BITS)
+        return 1 + tree_bits(parameters.channels, HALF_BITS)
     return (parameters.channels * KERNEL_BITS).bit_length()
 
 
@@ -57,7 +59,8 @@ def array_members(parameters: ArrayParameters) -> dict[str, wiring.Member]:
     -------
     codebook_write : write of one codeword, kept until overwritten (absent at tau 9).
     load : window of one channel (lane i, tap t at bit 9 * i + t; masked taps are 0) into the
-        back buffer. A ``null`` channel does not exist and contributes 0.
+        back buffer. A ``null`` channel does not exist and contributes 0. The channels of a pass are
+        loaded in ascending order, all of them.
     swap : exchanges front and back; coincides with the first index word of a pass.
     index : one index a channel (channel j at tau * j). ``null``: channel j contributes 0;
         its index is 0.

@@ -1,17 +1,20 @@
 """The shared array: responses of all codewords are computed once, then only looked up."""
 
 from functools import reduce
+from itertools import chain
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
-from hw.array.fill import HALF_BITS, FillUnit
-from hw.array.interface import RESPONSE_BITS, ArrayTiming, array_members
+from hw.array.fill import FillUnit
+from hw.array.interface import HALF_BITS, ArrayTiming, array_members, sum_bits
+from hw.array.low_bits import carry_flips, low_carries
 from hw.array.planes import LaneNumbers, TapPlanes, flipped
 from hw.array.tree import FlippedTree, levels
 from hw.params import ArrayParameters
+from hw.pipeline import delay
 
 __all__ = ["SharedArray"]
 
@@ -38,8 +41,9 @@ class SharedArray(wiring.Component):
 
     The tables hold h = p >> 1 of the agreements p of window and codeword, three bits. The low bit
     b of p is the same for all codewords of even parity and needs no table: it is kept once a lane
-    and channel. A lane's sum adds 2h + b over the channels. For an antipodal codebook, where the
-    top index bit is set, it subtracts them and is too large by a constant of the index word, which
+    and channel, as the parity of all channels up to this one (`hw.array.low_bits`). A lane's sum
+    adds 2h + b over the channels. For an antipodal codebook, where the top index bit is set, it
+    subtracts them and is too large by a constant of the index word, which
     `hw.array.interface.sum_offset` knows; for others b is complemented where the kernel is odd.
     Null channels (null when loaded and null in every index word) add nothing.
 
@@ -67,10 +71,20 @@ class SharedArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self.parameters
-        flips = Signal(p.channels)
         # An antipodal codebook's sign is the top index bit, the parity of others is looked up.
         tops = self.index[p.tau - 1 :: p.tau]
-        m.d.sync += flips.eq(tops if p.antipodal else self._parities(m) & ~self.null)
+        low_flips = tops if p.antipodal else self._parities(m) & ~self.null
+        number_flips = tops if p.antipodal else Const(0, p.channels)
+        flips = Signal(p.channels)  # of the tree's numbers
+        parity_flip = Signal()
+        wanted = carry_flips(list(low_flips), list(number_flips))
+        turns = [
+            [Signal(name=f"turn{n}_{place}") for place in range(len(group))]
+            for n, group in enumerate(wanted)
+        ]
+        m.d.sync += [flips.eq(number_flips), parity_flip.eq(low_flips.xor())]
+        for turn, value in zip(chain(*turns), chain(*wanted), strict=True):
+            m.d.sync += turn.eq(value)
 
         bank = Signal()  # of the front tables
         m.d.sync += bank.eq(bank ^ self.swap)
@@ -80,13 +94,17 @@ class SharedArray(wiring.Component):
             taps.windows.eq(self.load.windows),
             low.eq(Mux(self.load.null, 0, ~taps.odd)),
         ]
+        parity, prefix = Signal(p.pixels), Signal(p.pixels)  # of the channels so far, and with this
+        m.d.comb += prefix.eq(Mux(self.load.channel == 0, low, low ^ parity))
+        with m.If(self.load.valid):
+            m.d.sync += parity.eq(prefix)
 
-        turns = [
+        served = [
             reduce(or_, (self.load.channel == j for j in range(f, p.channels, p.fill)))
             for f in range(p.fill)
         ]
         start = Signal()
-        m.d.sync += start.eq(self.load.valid & turns[-1])
+        m.d.sync += start.eq(self.load.valid & served[-1])
         units = [FillUnit(p) for _ in range(p.fill)]
         for f, unit in enumerate(units):
             m.submodules[f"fill{f}"] = unit
@@ -94,11 +112,12 @@ class SharedArray(wiring.Component):
                 unit.enable.eq(self.codebook_write.enable),
                 unit.write_address.eq(self.codebook_write.address),
                 unit.write_data.eq(self.codebook_write.data),
-                unit.load.eq(self.load.valid & turns[f]),
+                unit.load.eq(self.load.valid & served[f]),
                 unit.start.eq(start),
                 unit.channel.eq(self.load.channel),
                 unit.window.eq(taps.planes),
                 unit.low.eq(low),
+                unit.prefix.eq(prefix),
                 unit.null.eq(self.load.null),
             ]
 
@@ -109,8 +128,9 @@ class SharedArray(wiring.Component):
                 m.d.comb += plane.eq(unit.halves.word_select(place, p.pixels))
             halves.append(lanes.numbers.as_value())
 
-        m.submodules.tree = tree = FlippedTree(p.pixels, p.channels, RESPONSE_BITS)
-        m.d.comb += [tree.flips.eq(flips if p.antipodal else 0), self.sums.eq(tree.sums)]
+        m.submodules.tree = tree = FlippedTree(p.pixels, p.channels, HALF_BITS)
+        m.d.comb += tree.flips.eq(flips)
+        fronts = []
         for j in range(p.channels):
             unit = units[j % p.fill]
             m.submodules[f"table{j}"] = table = Memory(
@@ -129,13 +149,19 @@ class SharedArray(wiring.Component):
                 read.addr.eq(Cat(index, bank)),
             ]
             with m.If(unit.write & (unit.write_channel == j)):
-                m.d.sync += back.eq(unit.walked_low)
+                m.d.sync += back.eq(unit.walked_prefix)
             with m.If(self.swap):
                 m.d.sync += front.eq(back)
-            low_bits = front if p.antipodal else flipped(front, flips[j])
+            fronts.append(front)
             for lane in range(p.pixels):
-                half = read.data.word_select(lane, HALF_BITS)
-                m.d.comb += tree.numbers[j][lane].eq(Cat(low_bits[lane], half))
+                m.d.comb += tree.numbers[j][lane].eq(read.data.word_select(lane, HALF_BITS))
+        m.d.comb += tree.carries.eq(Cat(low_carries(fronts, turns)))
+        lowest = delay(m, flipped(fronts[-1], parity_flip), tree.latency, "lowest")
+        m.submodules.lanes = lanes = LaneNumbers(p.pixels, unsigned(sum_bits(p)))
+        m.d.comb += lanes.planes[0].eq(lowest)
+        for place in range(1, sum_bits(p)):
+            m.d.comb += lanes.planes[place].eq(Cat(total[place - 1] for total in tree.sums))
+        m.d.comb += self.sums.eq(lanes.numbers)
         return m
 
     def _parities(self, m: Module) -> Value:

@@ -18,7 +18,7 @@ Only the very first number takes LUTs of its own for its flip. A complement is n
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,10 +34,13 @@ def _widths(numbers: int, width: int) -> list[list[int]]:
     """Bits of the nodes of each level, from the numbers themselves up to the sum."""
     largest = [(1 << width) - 1] * numbers
     rows = [[width] * numbers]
-    for _ in range(levels(numbers)):
+    for level in range(levels(numbers)):
         pairs = zip(largest[::2], [*largest[1::2], *[0] * (len(largest) % 2)], strict=True)
         # The right one may be complemented: all its bits may be set.
         largest = [left + (1 << right.bit_length()) - 1 for left, right in pairs]
+        if not level:
+            for n in range(numbers // 2):
+                largest[n] += 1  # the carry
         rows.append([value.bit_length() for value in largest])
     return rows
 
@@ -49,6 +52,8 @@ def tree_bits(numbers: int, width: int) -> int:
 
 def excess(flips: np.ndarray, width: int) -> np.ndarray:
     """What the tree makes of zeros, int64 [...]: sum = excess + (plain ones) - (flipped ones).
+
+    A carry in counts as a number that is flipped with the left one of its chain (the first: never).
 
     flips : bool [..., numbers]; width : bits of a number.
     """
@@ -77,12 +82,13 @@ class FlippedTree(wiring.Component):
     """Sums of numbers in P lanes; see the module.
 
     cycle        | s      | ... | s + latency
-    number, flips| sample |     |
+    inputs       | sample |     |
     sums         |        |     | of this sample
 
     Members
     -------
     number_{n} : In, [P] of ``width`` bits; flips : In, one bit a number, for all lanes.
+    carries : In, numbers // 2 planes; plane n goes into the chain of numbers 2n and 2n + 1.
     sums : Out, [P] of ``tree_bits``.
 
     Parameters
@@ -95,6 +101,7 @@ class FlippedTree(wiring.Component):
         self.latency = levels(numbers)
         members = {f"number_{n}": In(data.ArrayLayout(width, pixels)) for n in range(numbers)}
         members["flips"] = In(numbers)
+        members["carries"] = In(numbers // 2 * pixels)
         members["sums"] = Out(data.ArrayLayout(tree_bits(numbers, width), pixels))
         super().__init__(members)
 
@@ -129,6 +136,10 @@ class FlippedTree(wiring.Component):
                     for value, source in zip(turned, right[0].lanes, strict=True):
                         turning.d.comb += value.eq(_flipped(source, turn))
                     values = [a + b for a, b in zip(left.lanes, turned, strict=True)]
+                    if not level:
+                        carry = self.carries.word_select(place, self.pixels)
+                        pairs = zip(left.lanes, turned, carry, strict=True)
+                        values = [_add_with_carry(a, b, c) for a, b, c in pairs]
                 m.d.sync += [lane.eq(value) for lane, value in zip(lanes, values, strict=True)]
                 flip = plain
                 if place:
@@ -138,6 +149,11 @@ class FlippedTree(wiring.Component):
             nodes = above
         m.d.comb += [self.sums[n].eq(value) for n, value in enumerate(nodes[0].lanes)]
         return m
+
+
+def _add_with_carry(a: Value, b: Value, carry: Value) -> Value:
+    """a + b + carry, written so that one carry chain takes all three: see `hw.flow.mapping`."""
+    return (Cat(carry, a) + Cat(carry, b))[1:]
 
 
 def _flipped(value: Value, flip: Value) -> Value:

@@ -1,6 +1,8 @@
 """Yosys commands that map a design to a family's cells, the same for units and whole boards."""
 
-__all__ = ["mapping"]
+from pathlib import Path
+
+__all__ = ["CARRY_IN", "mapping"]
 
 # What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL. The
 # exception are the multipliers of streams, below: a LUT for each of their bits would not fit, and
@@ -17,6 +19,9 @@ _LUT_COSTS = "1,1,1,1,1,1"
 # which names are met around, so sums become carry chains before it.
 _REDUCE = "opt_expr; opt_clean; wreduce"
 _CARRIES = "alumacc"
+
+# Sums of two numbers and a carry (`hw.array.tree`); a chain of an ECP5 takes them as they are.
+CARRY_IN = f"techmap -map {Path(__file__).with_name('carry_in.v')}"
 
 # Products of `hw.stream.multiplier` become DSP blocks, before `alumacc` makes sums of all others.
 _DSP = {
@@ -47,12 +52,14 @@ def mapping(family: str, top: str, *, ports: bool = True) -> str:
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
     products = _DSP[family].format(products=_PRODUCTS)
     reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}; {_CARRIES}"
-    clean = f"{reduce}; flatten; opt_clean -purge"
+    clean = "flatten; opt_clean -purge"
     if family == "ecp5":
-        return f"{clean}; synth_ecp5 -top {top}"
+        return f"{reduce}; {clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"
     return "; ".join(
         [
+            reduce,
+            CARRY_IN,
             clean,
             f"{xc7} -run begin:map_luts",
             "opt_expr -mux_undef -noclkinv",
