@@ -152,7 +152,8 @@ class Timing:
         if lead:
             # What writes tables begins when a step's last channel has come.
             lead += (self.step_channels - 1) * (self.reads - 1)
-        return max(self.steps * self.stride, self.prepare_group + 1 - first_load - lead, PARTIAL_CYCLES)
+        prepared = self.prepare_group + 1 - first_load - lead
+        return max(self.steps * self.stride, prepared, PARTIAL_CYCLES)
 
     def pass_cycles(self, c_out: int, groups: int = 1, planes: int = 1) -> int:
         """Cycles from the start of a pass to the start of the next; ``groups`` passes complete a
