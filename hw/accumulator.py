@@ -2,15 +2,17 @@
 
 ::
 
-    cycle      0              1                       2
-    tag        at the input
-    terms                     at the input            added, registered
-    address    (read)         partial sum arrives     written back
-    sums                                              valid
+    cycle          0         1           2              3
+    next_channel   (read)
+    tag                      at input
+    terms                                at input       added, registered
+    partial sum              arrives     registered     written back
+    sums                                                valid
 
+Block RAM is slow, so the partial sum that it gives is registered before it is added to.
 A channel's first group starts from ``starts`` instead of a partial sum: from minus the lane's
 threshold (`hw.starts`), so that the sign of the last group's sum says whether it is reached.
-The same output channel must not come again within three cycles; the schedule sees to that.
+The same output channel must not come again within four cycles; the schedule sees to that.
 
 Numbers of several bits come plane by plane, the highest first (`hw.starts`). With the first group
 of each further plane the partial sum is doubled: it moves up by one bit, and the lowest bit of
@@ -36,6 +38,7 @@ class Accumulator(wiring.Component):
 
     Members
     -------
+    next_channel : In, output channel of the tag that comes one cycle later.
     valid, channel, first, last : In, tag of the terms that come one cycle later: their output
         channel, and whether this is its first and its last group. double : In, with them, only
         with ``planes``: this is the first group of a further plane.
@@ -56,6 +59,7 @@ class Accumulator(wiring.Component):
         self.planes = planes
         super().__init__(
             {
+                "next_channel": In(range(max(depth, 2))),
                 "valid": In(1),
                 "channel": In(range(max(depth, 2))),
                 "first": In(1),
@@ -83,12 +87,14 @@ class Accumulator(wiring.Component):
         m.submodules.memory = memory
         read, write = memory.read_port(), memory.write_port()
         first, write_next = Signal(), Signal()
+        partials = Signal.like(read.data)
         channel = Signal.like(self.channel)
         m.d.comb += [
-            read.addr.eq(self.channel),
+            read.addr.eq(self.next_channel),
             write.data.eq(Cat(self.sums[n] for n in lanes)),
         ]
         m.d.sync += [
+            partials.eq(read.data),
             first.eq(self.first),
             write_next.eq(self.valid & ~self.last),
             write.en.eq(write_next),
@@ -100,7 +106,7 @@ class Accumulator(wiring.Component):
             double = Signal()
             m.d.sync += double.eq(self.double)
         for n in lanes:
-            before = partial = read.data.word_select(n, bits)
+            before = partial = partials.word_select(n, bits)
             if self.planes:
                 before = Mux(double, Cat(self.starts[n][0], partial[:-1]), partial)
             before = Mux(first, self.starts[n], before)

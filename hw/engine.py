@@ -96,6 +96,7 @@ class Engine(wiring.Component):
             index = sums.index_word.eq(self._supply(outer, go, sequencer, issuer, windows))
         connect(m, windows.load, sums.load)
         connect(outer, head.o, flipped(self.o))
+        tag_ahead = delay(m, issuer.tag, timing.sum_stage - 2, "tag_sum")
         last_layer = sequencer.descriptor.last
         final = program.plans[-1]
         # What has fewer lanes: the map's last tile, or every row's where rows are cut.
@@ -117,7 +118,8 @@ class Engine(wiring.Component):
             ),
             sums.tag.eq(issuer.tag),
             index,
-            words.tag.eq(delay(m, issuer.tag, timing.sum_stage - 1, "tag_sum")),
+            words.next_channel.eq(tag_ahead.channel),
+            words.tag.eq(delay(m, tag_ahead, 1, "tag_word")),
             words.sums.eq(sums.sums),
             words.thresholds.eq(sums.thresholds),
             windows.write_valid.eq(

@@ -17,7 +17,8 @@ Stages of an index word, counted from the cycle in which its address is presente
 stage      what is valid
 =========  =====================================================================
 1          index word at the array
-sum - 1    the output channel's thresholds; partial sums are read
+sum - 2    partial sums are read
+sum - 1    the output channel's thresholds
 sum        the array's sums, and what each lane adds them to
 sum + 1    the accumulated sum: written back, or its sign taken as the lane's bit
 sum + 2    pooled lanes in their place
@@ -39,6 +40,8 @@ __all__ = ["LayerCycles", "Timing"]
 
 # Cycles from a memory's address to the aligned windows at the array's load port.
 LOAD_LATENCY = 3
+# Cycles from reading a partial sum to reading what has become of it.
+PARTIAL_CYCLES = 4
 # One cycle to take up the next layer's descriptor, one to start its counters.
 SETUP = 2
 
@@ -141,7 +144,7 @@ class Timing:
 
         Loading a group takes ``steps * stride``; its first load must not come more than the
         array's ``load_lead`` before the swap that takes over the group before it; and a partial
-        sum is read three cycles after it was read last.
+        sum is read ``PARTIAL_CYCLES`` after it was read last.
         """
         # A channel is loaded with its last read.
         first_load = self.reads - 1 + LOAD_LATENCY
@@ -149,7 +152,8 @@ class Timing:
         if lead:
             # What writes tables begins when a step's last channel has come.
             lead += (self.step_channels - 1) * (self.reads - 1)
-        return max(self.steps * self.stride, self.prepare_group + 1 - first_load - lead, 3)
+        prepared = self.prepare_group + 1 - first_load - lead
+        return max(self.steps * self.stride, prepared, PARTIAL_CYCLES)
 
     def pass_cycles(self, c_out: int, groups: int = 1, planes: int = 1) -> int:
         """Cycles from the start of a pass to the start of the next; ``groups`` passes complete a

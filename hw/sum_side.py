@@ -81,8 +81,8 @@ class SumSide(wiring.Component):
         if parameters.has_codebook:
             self._load_codebook(m, array)
 
-        # Their memory takes a cycle.
-        tag = delay(m, self.tag, timing.sum_stage - 2, "tag_thresholds")
+        # Their memory takes a cycle, and what block RAM gives is registered: it is slow.
+        tag = delay(m, self.tag, timing.sum_stage - 3, "tag_thresholds")
         thresholds = rom(
             m,
             "threshold_words",
@@ -90,7 +90,8 @@ class SumSide(wiring.Component):
             images.thresholds,
             d.threshold_base + tag.channel,
         )
-        m.d.comb += [self.sums.eq(array.sums), self.thresholds.eq(thresholds)]
+        m.d.comb += self.sums.eq(array.sums)
+        m.d.sync += self.thresholds.eq(thresholds)
         return m
 
     def _load_masked(self, m: Module, load) -> None:

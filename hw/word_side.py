@@ -44,6 +44,7 @@ class WordSide(wiring.Component):
     Members
     -------
     start, descriptor : In, of the layer.
+    next_channel : In, output channel of the tag that comes one cycle later.
     tag, thresholds : In, the latter a word of `hw.compiler`; sums : In, theirs, a cycle later.
     valid, word, channel : Out, a complete output word and its channel; of several planes,
         ``plane * c_out + channel``.
@@ -71,6 +72,7 @@ class WordSide(wiring.Component):
             {
                 "start": In(1),
                 "descriptor": In(layout),
+                "next_channel": In(tag["channel"].shape),
                 "tag": In(tag),
                 "sums": In(sums),
                 "thresholds": In(threshold_bits(program.sizes.sum_bits)),
@@ -124,6 +126,7 @@ class WordSide(wiring.Component):
             starts_word = doubling_bits(doubling, starts.word.shape()(starts_word), tag.plane)
             m.d.comb += accumulator.double.eq(tag.double)
         m.d.comb += [
+            accumulator.next_channel.eq(self.next_channel),
             accumulator.valid.eq(tag.valid),
             accumulator.channel.eq(tag.channel),
             accumulator.first.eq(tag.first_group),

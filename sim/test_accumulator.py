@@ -10,7 +10,7 @@ from hw.pool import Pool
 from sim.clocked import simulate
 
 
-@pytest.mark.parametrize(("groups", "channels", "depth"), [(1, 4, 0), (3, 5, 5), (2, 3, 8)])
+@pytest.mark.parametrize(("groups", "channels", "depth"), [(1, 4, 0), (3, 5, 5), (2, 4, 8)])
 def test_adds_the_groups_up(groups, channels, depth, seed):
     rng = np.random.default_rng(seed)
     pixels = 4
@@ -26,6 +26,7 @@ def test_adds_the_groups_up(groups, channels, depth, seed):
             for channel in range(channels):
                 ctx.set(dut.valid, 1)
                 ctx.set(dut.channel, channel)
+                ctx.set(dut.next_channel, (channel + 1) % channels)  # a cycle ahead of its tag
                 ctx.set(dut.first, group == 0)
                 ctx.set(dut.last, group == groups - 1)
                 await ctx.tick()

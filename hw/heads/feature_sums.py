@@ -7,7 +7,7 @@ level, and the sum is added to that of the channel's earlier tiles, in a memory:
     word       at input    lanes pair by pair  with the memory   written
     channel                (read: levels)
 
-so a channel's words must be 3 cycles apart, as passes are.
+so a channel's words must be 3 cycles apart; passes are more.
 """
 
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned

@@ -24,7 +24,8 @@ class PacketBuffer(wiring.Component):
     full : Out, there is no room.
     commit, drop : In, strobes without ``write``: keep what was written since the last strobe, or
         forget it.
-    o : stream of `LAST_BYTE`, of committed packets, a byte a cycle.
+    o : stream of `LAST_BYTE`, of committed packets, a byte a cycle. Registered behind the memory:
+        block RAM is slow, and what takes the bytes looks at them at once.
     """
 
     def __init__(self, depth: int):
@@ -49,10 +50,12 @@ class PacketBuffer(wiring.Component):
             Signal(range(2 * self.depth), name=name) for name in ("written", "committed", "taken")
         )
         fetch, put = Signal(), Signal()
+        fetched, moved = Signal(), Signal()  # a byte is at the memory's output; and goes on
         m.d.comb += [
             self.full.eq(written == taken ^ self.depth),
             put.eq(self.write & ~self.full),
-            fetch.eq((taken != committed) & (self.o.ready | ~self.o.valid)),
+            moved.eq(fetched & (self.o.ready | ~self.o.valid)),
+            fetch.eq((taken != committed) & (moved | ~fetched)),
         ]
         words = min(self.depth, BANK)
         banks = self.depth // words
@@ -71,7 +74,6 @@ class PacketBuffer(wiring.Component):
                 reading.en.eq(fetch),
             ]
             outputs.append(reading.data)
-        m.d.comb += self.o.payload.eq(Array(Value.cast(data) for data in outputs)[shown])
         with m.If(put):
             m.d.sync += written.eq(written + 1)
         with m.If(self.commit):
@@ -79,7 +81,12 @@ class PacketBuffer(wiring.Component):
         with m.If(self.drop):
             m.d.sync += written.eq(committed)
         with m.If(fetch):
-            m.d.sync += [taken.eq(taken + 1), self.o.valid.eq(1), shown.eq(taken[shift:-1])]
+            m.d.sync += [taken.eq(taken + 1), fetched.eq(1), shown.eq(taken[shift:-1])]
+        with m.Elif(moved):
+            m.d.sync += fetched.eq(0)
+        with m.If(moved):
+            m.d.sync += self.o.payload.eq(Array(Value.cast(data) for data in outputs)[shown])
+            m.d.sync += self.o.valid.eq(1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m

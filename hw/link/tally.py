@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw.link.payloads import Tally
+from hw.pipeline import delay
 
 __all__ = ["TallyCounters"]
 
@@ -15,7 +16,7 @@ class TallyCounters(wiring.Component):
 
     Members
     -------
-    event, kind : In, strobe; counted in this cycle.
+    event, kind : In, strobe; counted in the next cycle.
     number : In, the counter to read. value : Out(32), it, while not ``busy``. busy : Out, an event
         is being counted.
     """
@@ -31,13 +32,15 @@ class TallyCounters(wiring.Component):
         m.submodules.counters = memory = Memory(shape=32, depth=len(Tally), init=[])
         reading, writing = memory.read_port(domain="comb"), memory.write_port()
         place = Signal(3)
+        # What makes an event is long, and so is counting it.
+        event, kind = delay(m, self.event, 1, "event"), delay(m, self.kind, 1, "kind")
         m.d.comb += [
-            place.eq(Mux(self.event, self.kind, self.number)),
+            place.eq(Mux(event, kind, self.number)),
             reading.addr.eq(place),
             self.value.eq(reading.data),
             writing.addr.eq(place),
             writing.data.eq(reading.data + 1),
-            writing.en.eq(self.event),
-            self.busy.eq(self.event),
+            writing.en.eq(event),
+            self.busy.eq(event),
         ]
         return m
