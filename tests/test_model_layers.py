@@ -167,8 +167,9 @@ def test_named_networks_run_and_suit_the_hardware(name):
         scores = net(torch.zeros(2, *config.image, dtype=torch.uint8))
     assert scores.shape == (2, config.classes)
     convs = [m for m in net.modules() if isinstance(m, SubBitConv2d)]
-    assert all(c.c_in % 8 == 0 and c.c_out % 32 == 0 for c in convs)
-    limits = {"digits": 250_000, "small": 1_200_000, "cnv": 10_000_000}
+    # Groups of 8 channels and more lack one at most.
+    assert all(-c.c_in % 8 <= 1 and c.c_out % 32 == 0 for c in convs)
+    limits = {"digits": 250_000, "small": 1_200_000, "cnv": 6_600_000}
     assert config.kernel_applications <= limits[name]
 
 
