@@ -6,11 +6,13 @@ import pytest
 onnx = pytest.importorskip("onnx", exc_type=ImportError)
 pytest.importorskip("onnxruntime", exc_type=ImportError)
 
+from graph_networks import NETWORKS  # noqa: E402
+
 from model import bits, datasets, export_onnx, golden  # noqa: E402
 from model.errors import CheckError, UserError  # noqa: E402
 from model.export_onnx import run_onnx  # noqa: E402
 from model.format import save  # noqa: E402
-from model.network import INPUT, Network  # noqa: E402
+from model.network import Network  # noqa: E402
 from model.onnx_graph import onnx_model  # noqa: E402
 from model.shipped import load_model  # noqa: E402
 from sim.random_graph import GraphBuilder  # noqa: E402
@@ -55,36 +57,7 @@ def test_random_stacks(case, seed):
     require_equal(network, random_images(seed, network, 5))
 
 
-def residual(seed: int) -> Network:
-    graph = GraphBuilder(seed, (3, 9, 7), encoding="binary")
-    first = graph.conv(12, stream=12)
-    graph.conv(12, tau=4, stream=12, residual=first, prelu=True, padding="plus")
-    second = graph.conv(12, stream=12, residual=1, padding="minus")
-    side = graph.pointwise(20, weight_bits=8, stride=2, source=second, stream=12, out_bits=0)
-    graph.conv(20, source=second, stride=2, stream=12, residual=side, out_bits=3)
-    graph.conv(7, tau=9, stream=10, out_bits=2, pool="avg2")
-    graph.conv(5, stream=9, pool="max2", prelu=True)
-    return graph.head(on="stream")
-
-
-def with_stem(seed: int) -> Network:
-    stem = {"kernel": 7, "c_out": 6, "stride": 2, "pool": "max3"}
-    graph = GraphBuilder(seed, (3, 22, 30), stem=stem)
-    graph.conv(6, stream=12, residual=INPUT)
-    graph.conv(6, stream=16, residual=0)
-    return graph.head(on="stream", flatten=True)
-
-
-def dense(seed: int) -> Network:
-    graph = GraphBuilder(seed, (1, 6, 5))
-    graph.conv(6, pool="max2")
-    graph.pointwise(17, flatten=True)
-    graph.pointwise(9, weight_bits=3, stream=8, out_bits=4)
-    graph.pointwise(11, weight_bits=2)
-    return graph.head(flatten=True)
-
-
-@pytest.mark.parametrize("make", [residual, with_stem, dense], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", NETWORKS, ids=lambda make: make.__name__)
 def test_networks_of_version_3(make, seed):
     for more in range(3):
         network = make(seed + more)
