@@ -23,20 +23,13 @@ from hw.flow.tools import ECPPACK, find_tool
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
-from model.errors import CheckError, UserError, run_command
+from model.errors import CheckError, OneLineParser, UserError, run_command
 
 __all__ = ["check", "main"]
 
 MAX_CLOCK_MHZ = 1000
 # What to lower when a resource runs out; block RAM mostly holds the network itself.
 REMEDIES = {"bram": "lower --pixels or --channels, or take a smaller network"}
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other bad input is told."""
-
-    def error(self, message: str) -> None:
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 class _ListBoards(argparse.Action):
@@ -53,7 +46,7 @@ class _ListBoards(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m hw.build", description=__doc__.split("\n")[0])
+    parser = OneLineParser(prog="python -m hw.build", description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--board", required=True, metavar="BOARD", help=f"one of {', '.join(BOARDS)}")
     add("--list-boards", action=_ListBoards, nargs=0, help="say what boards there are, and end")

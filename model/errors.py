@@ -1,9 +1,11 @@
 """What a command says when it cannot go on: one line, an exit status, no traceback."""
 
+import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
-__all__ = ["CheckError", "UserError", "run_command"]
+__all__ = ["CheckError", "OneLineParser", "UserError", "run_command"]
 
 
 class UserError(Exception):
@@ -16,6 +18,13 @@ class CheckError(UserError):
     """The work was done and its result is bad: a mismatch, missed timing, a design too large."""
 
     exit_status = 1
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other bad input is told."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def run_command(main: Callable[[], int | None]) -> None:

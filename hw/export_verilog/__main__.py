@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from amaranth.back import rtlil
@@ -34,7 +33,7 @@ from hw.flow.tools import YOSYS, find_tool, run_tool
 from hw.params import ARRAYS
 from hw.program import Program
 from model import shipped
-from model.errors import UserError, run_command
+from model.errors import OneLineParser, UserError, run_command
 from model.files import make_folder, write_text
 from model.network import Network
 
@@ -43,15 +42,8 @@ __all__ = ["export", "main"]
 SCRIPT = "read_rtlil top.il; proc -nomux -norom; memory_collect; write_verilog -noattr top.v"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other bad input is told."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m hw.export_verilog",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,11 +7,11 @@ whose lowest lane is the feature::
     take       address          word read     lowest lane out, the next one follows
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
+from hw.heads.features import feature_members
 from hw.heads.serial_plan import SerialPlan
 from hw.pipeline import delay
 
@@ -26,18 +26,7 @@ class FeatureWords(wiring.Component):
 
     def __init__(self, plan: SerialPlan):
         self.plan = plan
-        shape = signed if plan.on_stream else unsigned
-        super().__init__(
-            {
-                "valid": In(1),
-                "word": In(plan.pixels * plan.value_bits),
-                "channel": In(range(max(plan.channels, 2))),
-                "first_tile": In(1),
-                "last_tile": In(1),
-                "take": In(1),
-                "feature": Out(shape(plan.feature_bits)),
-            }
-        )
+        super().__init__(feature_members(plan))
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from model.errors import UserError
+from model.errors import OneLineParser
 from model.shipped import DEFAULT
 
 __all__ = ["BAUD", "SIM", "make_parser"]
@@ -18,15 +18,8 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other bad input is told."""
-
-    def error(self, message: str) -> None:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
 def make_parser(description: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m hw.host",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
@@ -29,7 +28,7 @@ from hw.plan.report import write_report
 from hw.plan.text import found_words, pareto_table, table
 from model import shipped
 from model.codebooks import TAU_OF_BITS
-from model.errors import CheckError, UserError, run_command
+from model.errors import CheckError, OneLineParser, UserError, run_command
 from model.files import make_folder
 from model.network import Network
 
@@ -38,15 +37,8 @@ __all__ = ["main"]
 LINE_WIDTH = 140
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other bad input is told."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m hw.plan",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,10 +3,9 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from model.codebooks import TAU_OF_BITS
-from model.errors import UserError
+from model.errors import OneLineParser, UserError
 from sim.stacks import STACKS
 from sim.verify import ENGINES
 
@@ -57,16 +56,9 @@ class Question:
         )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other bad input is told."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
-
-
 def make_parser(description: str, bases: tuple[str, ...]) -> argparse.ArgumentParser:
     """The parser; values that it can judge alone are refused by it, with one clear line."""
-    parser = _Parser(
+    parser = OneLineParser(
         prog="python -m sim.speedup",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,

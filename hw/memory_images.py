@@ -1,0 +1,90 @@
+"""Contents of the engine's read-only memories, from the exported network.
+
+Thresholds become the values that sums start from, one for each place in a map: see `hw.starts`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from hw.heads.counted_plan import head_words, offset_words
+from hw.heads.serial_plan import SerialPlan
+from hw.inputs.stem import level_words
+from hw.params import ArrayParameters
+from hw.program import MemoryImages, score_bits
+from hw.starts import rotated, start_values
+from hw.stream.shape import StreamShape, channel_words
+from hw.work import work_of
+from model.format import Conv, Head, Network
+from model.network import Pointwise
+
+__all__ = ["memory_images", "with_counted_head", "with_serial_head"]
+
+
+def memory_images(
+    network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
+) -> MemoryImages:
+    """All but the head's, which `with_counted_head` or `with_serial_head` adds."""
+    return MemoryImages(
+        indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
+        thresholds=tuple(
+            w for conv in network.convs for w in _thresholds(conv, parameters, sum_bits)
+        ),
+        codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
+        head=(),
+        head_offsets=(),
+        streams=tuple(channel_words(network, shape)) if shape else (),
+        stem=level_words(network.stem) if network.stem else (),
+    )
+
+
+def with_counted_head(images: MemoryImages, network: Network, units: int) -> MemoryImages:
+    """The head's memories as `hw.heads.counted` reads them."""
+    head = network.head
+    weight = head.weight.astype(np.int64)
+    # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
+    offsets = head.bias.astype(np.int64) - head.height * head.width * weight.sum(axis=1)
+    return replace(
+        images,
+        head=head_words(weight, units),
+        head_offsets=offset_words(offsets, units, score_bits(network)),
+    )
+
+
+def with_serial_head(images: MemoryImages, head: Head, plan: SerialPlan) -> MemoryImages:
+    """The head's memories as `hw.heads.serial` reads them."""
+    weights, offsets = plan.weight_words(head.weight), plan.offsets(head.weight, head.bias)
+    return replace(images, head=weights, head_offsets=offsets)
+
+
+def _index_words(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
+    """Index words in order of use: plane by plane of the weights, group by group, output channel
+    by output channel."""
+    channels, tau = parameters.channels, parameters.tau
+    words = []
+    for indices in work_of(layer, parameters).indices:
+        for first in range(0, indices.shape[1], channels):
+            for row in indices[:, first : first + channels].tolist():
+                words.append(sum(index << (tau * lane) for lane, index in enumerate(row)))
+    return words
+
+
+def _codewords(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[int]:
+    """The codebook's kernel numbers, filled up to the engine's number of entries."""
+    codewords = work_of(layer, parameters).codebook.tolist()
+    return codewords + [0] * (parameters.entries - len(codewords))
+
+
+def _thresholds(
+    layer: Conv | Pointwise, parameters: ArrayParameters, sum_bits: int
+) -> list[int]:
+    """Threshold words: flip, and the starts of the places, from the lowest bit up."""
+    planes = max(layer.in_bits, layer.weight_bits)
+    words = []
+    for flip, starts in zip(layer.flips, start_values(layer, parameters).tolist(), strict=True):
+        places = (
+            rotated(start, sum_bits, planes) << sum_bits * place
+            for place, start in enumerate(starts)
+        )
+        words.append(int(flip) | sum(places) << 1)
+    return words
