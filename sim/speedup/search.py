@@ -27,8 +27,9 @@ __all__ = ["FAMILY", "Candidate", "Correction", "Search"]
 
 FAMILY = "xc7"
 MOST_CHANNELS = 64
-# Arrays that take less of a budget are slower than those that fill it, whatever their shape.
-WORTH_A_LOOK = 0.6
+# Arrays that take less of a budget are slower than those that fill it, but where lanes and channels
+# just divide a network's maps.
+WORTH_A_LOOK = 0.5
 
 
 @dataclass(frozen=True)
