@@ -195,4 +195,6 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weight, bias, factor = self.quantised(1 if self.flatten else x.shape[2] * x.shape[3])
         sums = x.flatten(1) if self.flatten else x.sum((2, 3))
-        return functional.linear(sums, weight, bias) * factor
+        # Scores in half a float's bits would blur the loss.
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.linear(sums.to(weight.dtype), weight, bias) * factor

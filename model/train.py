@@ -21,7 +21,7 @@ from model.files import make_folder
 from model.format import SUFFIX
 from model.nets import NETS, ResNetConfig, net_config
 from model.rules import PADDINGS
-from model.training.config import DEFAULTS, TrainConfig
+from model.training.config import DEFAULTS, PRECISIONS, TrainConfig
 from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
 from model.training.progress import make_progress, working
 
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     shifts = "residual networks: learnt shifts of signs, shifted PReLU; default: no"
     add("--shifts", action=argparse.BooleanOptionalAction, help=shifts)
     add("--padding", choices=PADDINGS, help="what lies around a map; default: zero")
+    add("--precision", choices=PRECISIONS, help="of a step's convolutions; default: float32")
     add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
     add("--data", type=Path, help="folder with the data set's files (digits needs none)")
     add("--out", type=Path, help="folder of the run; default: runs/DATASET-BITS-CODEBOOK")

@@ -3,7 +3,9 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 
-__all__ = ["DEFAULTS", "TrainConfig"]
+__all__ = ["DEFAULTS", "PRECISIONS", "TrainConfig"]
+
+PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class TrainConfig:
     streams are held to a grid of whole numbers.
     ``shift`` (pixels) and ``flip`` augment the training images; ``smoothing`` is of the labels.
     ``shifts`` gives residual networks learnt shifts before signs and a shifted PReLU; ``padding``
-    is what lies around the maps of 3x3 layers.
+    is what lies around the maps of 3x3 layers. ``precision`` is that of the convolutions of a
+    training step: in "bf16" products are exact, and sums of signs up to 256.
     """
 
     dataset: str = "digits"
@@ -34,6 +37,7 @@ class TrainConfig:
     flip: bool = False
     shifts: bool = False
     padding: str = "zero"
+    precision: str = "float32"
     threads: int = 2
 
     @property

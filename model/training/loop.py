@@ -178,7 +178,9 @@ class Trainer:
         generator = self._generator(self.epoch, self.step)
         images = augment(self.images[chosen], self.config.shift, self.config.flip, generator)
         labels = self.labels[chosen]
-        scores = self.net(images)
+        reduced = self.config.precision == "bf16"
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
+            scores = self.net(images)
         loss = functional.cross_entropy(scores, labels, label_smoothing=self.config.smoothing)
         self.optimiser.zero_grad()
         loss.backward()
