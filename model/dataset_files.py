@@ -1,6 +1,6 @@
-"""Readers of the official image files: MNIST's idx and CIFAR-10's two versions. Needs numpy only.
+"""Readers of the official image files: MNIST's idx and CIFAR's two versions. Needs numpy only.
 
-Nothing in a file is ever executed: the pickles of CIFAR-10's Python version go through an
+Nothing in a file is ever executed: the pickles of CIFAR's Python version go through an
 unpickler that knows four harmless names and refuses everything else.
 """
 
@@ -40,23 +40,26 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, count, offset=head).reshape(shape)
 
 
-def read_cifar(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 ``shape`` = [N, 3, 32, 32] and integer labels [N] of one batch of CIFAR-10.
+def read_cifar(
+    path: Path, shape: tuple[int, ...], marks: int = 1, key: bytes = b"labels"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 ``shape`` = [N, 3, 32, 32] and integer labels [N] of one batch of CIFAR.
 
-    ``path`` is the Python version's file; without it, the binary version's ``path`` + ``.bin``.
+    The label is the last of ``marks`` bytes before an image, or the pickle's ``key``. ``path`` is
+    the Python version's file; without it, the binary version's ``path`` + ``.bin``.
     Raises FileError where it is missing, damaged, or of another shape.
     """
     count, size = shape[0], int(np.prod(shape[1:]))
     binary = path.with_name(path.name + ".bin")
     if not path.exists() and binary.exists():
         raw = _bytes(binary)
-        if len(raw) != count * (size + 1):
+        if len(raw) != count * (size + marks):
             raise FileError(
-                f"{binary.name} is damaged: {len(raw)} bytes instead of {count * (size + 1)}"
+                f"{binary.name} is damaged: {len(raw)} bytes instead of {count * (size + marks)}"
             )
-        rows = np.frombuffer(raw, np.uint8).reshape(count, size + 1)
-        return rows[:, 1:].reshape(shape), rows[:, 0]
-    images, labels = _unpickle(path)
+        rows = np.frombuffer(raw, np.uint8).reshape(count, size + marks)
+        return rows[:, marks:].reshape(shape), rows[:, marks - 1]
+    images, labels = _unpickle(path, key)
     if images.shape != (count, size) or images.dtype != np.uint8 or labels.shape != (count,):
         raise FileError(f"{path.name} is damaged: not {count} images of {size} bytes")
     return images.reshape(shape), labels
@@ -78,12 +81,12 @@ class _Unpickler(pickle.Unpickler):
         return allowed[module, name]
 
 
-def _unpickle(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _unpickle(path: Path, key: bytes) -> tuple[np.ndarray, np.ndarray]:
     _bytes(path, read=False)
     try:
         with open(path, "rb") as file:
             batch = _Unpickler(file, encoding="bytes").load()
-        return np.asarray(batch[b"data"]), np.array(batch[b"labels"], np.int64)
+        return np.asarray(batch[b"data"]), np.array(batch[key], np.int64)
     except FileError as error:
         raise FileError(f"{path.name} is damaged: {error}") from error
     # A damaged pickle can fail in any way that an opcode can; all mean the same to the user.

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+from model import cifar100
 from model.dataset_files import FileError, read_cifar, read_idx
 from model.errors import UserError
 
-__all__ = ["NAMES", "SPLITS", "Dataset", "Source", "load", "source"]
+__all__ = ["NAMES", "SPLITS", "TREES", "Dataset", "Source", "load", "source"]
 
 SPLITS = ("train", "test")
 DIGITS_FILE = Path(__file__).parent / "data" / "digits.npz"
 DIGITS_LEVELS = 16
 # The first of every five images of a class, in file order, is held out: nothing random.
 HELD_OUT_EVERY = 5
+# Files that show that a folder is the data set's own.
+OWN = ("*-ubyte*", "*_batch*", "train.bin", "test.bin", "fine_label_names.txt", "meta")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +35,17 @@ class Dataset:
     labels: np.ndarray
     classes: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.labels)
+
 
 @dataclass(frozen=True)
 class Source:
     """Where a data set comes from, and what its images are.
 
     ``image`` is (colours, height, width); ``sizes`` images of the train and the test part;
-    ``folder`` the customary place of its files below the data folder.
+    ``folder`` the customary place of its files below the data folder, and ``other`` that of
+    another version of them.
     """
 
     page: str
@@ -46,6 +53,7 @@ class Source:
     sizes: tuple[int, int]
     classes: tuple[str, ...]
     folder: str = ""
+    other: str = ""
 
 
 _TEN = tuple("0123456789")
@@ -69,16 +77,26 @@ _SOURCES = {
     ),
     "cifar10": Source(
         "https://www.cs.toronto.edu/~kriz/cifar.html",
-        (3, 32, 32), (50000, 10000), _CIFAR, "cifar-10-batches-py",
+        (3, 32, 32), (50000, 10000), _CIFAR, "cifar-10-batches-py", "cifar-10-batches-bin",
+    ),
+    "cifar100": Source(
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        (3, 32, 32), (50000, 10000), cifar100.CLASSES, "cifar-100-binary", "cifar-100-python",
+    ),
+    # Its classes are the folders that are there.
+    "imagenet": Source(
+        "https://www.image-net.org/download.php", (3, 224, 224), (1281167, 50000), ()
     ),
 }  # fmt: skip
-NAMES = tuple(_SOURCES)
+# Trees of pictures, too large to load: `model.folder_images` reads them as they are needed.
+TREES = ("imagenet",)
+NAMES = tuple(name for name in _SOURCES if name not in TREES)
 
 
 def source(name: str) -> Source:
     """Facts about a data set; raises UserError for an unknown name."""
     if name not in _SOURCES:
-        raise UserError(f"data set {name!r} is not known; known data sets: {', '.join(NAMES)}")
+        raise UserError(f"data set {name!r} is not known; known data sets: {', '.join(_SOURCES)}")
     return _SOURCES[name]
 
 
@@ -90,6 +108,8 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "test") -> 
     and for files that are missing or damaged.
     """
     facts = source(name)
+    if name in TREES:
+        raise UserError(f"{name} is a tree of pictures: only python -m model.train reads it")
     if split not in SPLITS:
         raise UserError(f"split {split!r} is not one of {', '.join(SPLITS)}")
     if name == "digits":
@@ -100,7 +120,8 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "test") -> 
                 f"{name}: name the folder that holds its files with --data DIR; "
                 f"they come from {facts.page}"
             )
-        reader: Callable = _read_cifar10 if name == "cifar10" else _read_idx_pair
+        readers = {"cifar10": _read_cifar10, "cifar100": _read_cifar100}
+        reader: Callable = readers.get(name, _read_idx_pair)
         folder = _folder(Path(data_dir), facts)
         try:
             images, labels = reader(folder, split, facts)
@@ -114,8 +135,10 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "test") -> 
 
 def _folder(data_dir: Path, facts: Source) -> Path:
     """The folder with the files: the customary sub-folder, else the named folder itself."""
-    usual = data_dir / facts.folder
-    own = any(data_dir.glob("*-ubyte*")) or any(data_dir.glob("*_batch*"))
+    usual, other = data_dir / facts.folder, data_dir / facts.other
+    if facts.other and other.is_dir() and not usual.is_dir():
+        return other
+    own = any(any(data_dir.glob(form)) for form in OWN)
     return data_dir if own and not usual.is_dir() else usual
 
 
@@ -152,6 +175,17 @@ def _read_cifar10(folder: Path, split: str, facts: Source) -> tuple[np.ndarray, 
         _check_labels(labels, facts, folder / number)
         parts.append((images, labels))
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _read_cifar100(folder: Path, split: str, facts: Source) -> tuple[np.ndarray, np.ndarray]:
+    path = folder / split
+    if not any(path.with_name(path.name + end).exists() for end in ("", ".bin")):
+        raise FileError(f"{split}.bin is missing")
+    shape = (facts.sizes[SPLITS.index(split)], *facts.image)
+    # Each image has a coarse label, one of 20, before the fine one.
+    images, labels = read_cifar(path, shape, 2, b"fine_labels")
+    _check_labels(labels, facts, path)
+    return images, labels
 
 
 def _check_labels(labels: np.ndarray, facts: Source, path: Path) -> None:

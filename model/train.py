@@ -1,7 +1,8 @@
 """``python -m model.train``: train a network, export it, and check the export.
 
 Into --out go checkpoint.pt, metrics.jsonl (a line an epoch), the exported network and, last of
-all, metrics.json. Without options it trains the digits at 0.56 bit.
+all, metrics.json. Without options it trains the digits at 0.56 bit. ``torchrun -m model.train``
+trains in several processes, on as many GPUs.
 """
 
 import argparse
@@ -18,10 +19,13 @@ from model.codebooks import KINDS, TAU_OF_BITS, tau_of
 from model.datasets import Dataset
 from model.errors import UserError, run_command
 from model.files import make_folder
+from model.folder_images import Tree
 from model.format import SUFFIX
 from model.nets import NETS, ResNetConfig, net_config
 from model.rules import PADDINGS
+from model.training import device, pictures
 from model.training.config import DEFAULTS, PRECISIONS, TrainConfig
+from model.training.distributed import ALONE, Ranks, Unseen, joined
 from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
 from model.training.progress import make_progress, working
 
@@ -31,27 +35,42 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status. Raises UserError for input that cannot be used."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
-    config = _config(options)
+    with joined() as ranks:
+        return _main(given, ranks)
+
+
+def _main(given: list[str], ranks: Ranks) -> int:
+    with ranks.one_voice():
+        options = _parser().parse_args(given)
+    config = _config(options, ranks)
     facts = datasets.source(config.dataset)
     net_config(config.net, facts.image)
     default_out = Path("runs") / f"{config.dataset}-{config.bits}-{config.codebook}"
     folder = options.out or default_out
-    train, test = (datasets.load(config.dataset, options.data, s) for s in datasets.SPLITS)
-    if importlib.util.find_spec("torch") is None:
-        raise UserError("training needs torch, which is not installed: pip install '.[train]'")
-    _guard(folder, options)
-    make_folder(folder)
-    print(
-        f"{config.dataset}: {len(train.images)} images to train on, {len(test.images)} held out; "
+    if ranks.count > 1:
+        _need_torch()
+        ranks.connect(device.choose(options.device, ranks))
+    train, test = pictures.load(config, options.data)
+    _need_torch()
+    if ranks.first:
+        _guard(folder, options)
+        make_folder(folder)
+    ranks.say(
+        f"{config.dataset}: {len(train)} images to train on, {len(test)} held out; "
         f"{config.bits} bit, codebook {config.codebook}, net {config.net}, "
-        f"{config.epochs} epochs; into {folder}",
-        flush=True,
+        f"{config.epochs} epochs; into {folder}"
+        + (f"; {ranks.count} processes" if ranks.count > 1 else "")
     )
-    again = shlex.join(["python", "-m", "model.train", *(w for w in given if w != "--restart")])
+    kept = (w for w in given if w != "--restart")
+    again = shlex.join([*ranks.launcher, "-m", "model.train", *kept])
     if not options.resume:
         again += " --resume"
-    return _run(config, folder, train, test, options.resume, again)
+    return _run(config, folder, train, test, options, again, ranks)
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("training needs torch, which is not installed: pip install '.[train]'")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a sub-bit network and export it.",
     )
     add = parser.add_argument
-    add("--dataset", choices=datasets.NAMES, help="default: the one --net is for, else digits")
+    add("--dataset", choices=tuple(DEFAULTS), help="default: the one --net is for, else digits")
     add("--bits", choices=tuple(TAU_OF_BITS), help="bits a weight; default: 0.56")
     add("--codebook", choices=KINDS, help="default: antipodal")
     add("--net", choices=tuple(NETS), help=usual)
@@ -81,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=PRECISIONS, help="of a step's convolutions; default: float32")
     add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
     add("--data", type=Path, help="folder with the data set's files (digits needs none)")
+    add("--device", choices=device.DEVICES, default="auto", help="default: auto, a GPU if any")
+    pictures.add_options(add)
     add("--out", type=Path, help="folder of the run; default: runs/DATASET-BITS-CODEBOOK")
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -91,14 +112,14 @@ def _parser() -> argparse.ArgumentParser:
 def _dataset(net: str | None) -> str:
     """The first data set whose images a network takes; digits without one."""
     image = NETS[net or DEFAULTS["digits"].net].image
-    for name in datasets.NAMES:
+    for name in DEFAULTS:
         if datasets.source(name).image == image:
             return name
     size = "x".join(map(str, image))
     raise UserError(f"--net {net} takes images of {size}, and no data set here has such")
 
 
-def _config(options: argparse.Namespace) -> TrainConfig:
+def _config(options: argparse.Namespace, ranks: Ranks = ALONE) -> TrainConfig:
     """The data set's defaults with the options that were given."""
     options.dataset = options.dataset or _dataset(options.net)
     usual = DEFAULTS[options.dataset]
@@ -111,6 +132,8 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     facts = datasets.source(config.dataset)
     if not 2 <= config.batch <= facts.sizes[0]:
         raise UserError(f"--batch {config.batch} must be from 2 to {facts.sizes[0]}")
+    ranks.check_batch(config.batch)
+    pictures.check_options(options)
     if config.shifts and not isinstance(NETS[config.net], ResNetConfig):
         raise UserError(f"--shifts is for residual networks, and --net {config.net} is none")
     if config.shift >= min(facts.image[1:]):
@@ -133,11 +156,17 @@ def _guard(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _run(
-    config: TrainConfig, folder: Path, train: Dataset, test: Dataset, resume: bool, again: str
+    config: TrainConfig,
+    folder: Path,
+    train: Dataset | Tree,
+    test: Dataset | Tree,
+    options: argparse.Namespace,
+    again: str,
+    ranks: Ranks,
 ) -> int:
     """Train, export, check, and write the metrics. torch is imported here, and not before."""
     # The first import after an installation can take longer than anybody likes to wait in silence.
-    with working("loading torch"):
+    with ranks.one_voice(), working("loading torch"):
         import torch
 
         from model.stack import build
@@ -148,25 +177,35 @@ def _run(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     described = net_config(config.net, datasets.source(config.dataset).image)
-    described = dataclasses.replace(described, padding=config.padding)
+    described = dataclasses.replace(
+        described, padding=config.padding, classes=len(train.classes)
+    )
     if config.shifts:
         described = dataclasses.replace(described, shifts=True)
     net = build(described, tau_of(config.bits), config.codebook, config.seed)
-    trainer = Trainer(config, net, train, test)
-    if resume:
-        trainer.restore(checkpoint.read(folder, config))
-    else:
+    place = device.choose(options.device, ranks)
+    feeds = (pictures.feed(data, config, options, place, ranks) for data in (train, test))
+    trainer = Trainer(config, net, *feeds, ranks, place)
+    if options.resume:
+        # The first process reads it, so that other machines need not see its folder.
+        trainer.restore(ranks.shared(lambda: checkpoint.read(folder, config)))
+    elif ranks.first:
         # What an earlier run left must not pass for a result of this one.
         for name in (CHECKPOINT, METRICS, config.export_name + SUFFIX):
             (folder / name).unlink(missing_ok=True)
-    lines = JsonLines(folder / LINES, trainer.epoch)
-    with make_progress(trainer.total, trainer.done) as progress, _Stop() as stop:
-        ended = trainer.run(folder, lines, progress, stop.asked)
+    lines, shown = Unseen(), Unseen()
+    if ranks.first:
+        lines = JsonLines(folder / LINES, trainer.epoch)
+        shown = make_progress(trainer.total, trainer.done)
+    with shown as progress, _Stop() as stop:
+        ended = trainer.run(folder, lines, progress, lambda: ranks.any(stop.asked()))
     if not ended:
-        print(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
-        print(f"  {again}", flush=True)
+        ranks.say(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
+        ranks.say(f"  {again}")
         return 130
-    finish(trainer, folder, test)
+    if ranks.first:
+        net.cpu()
+        finish(trainer, folder, pictures.to_compare(test, trainer.test))
     return 0
 
 

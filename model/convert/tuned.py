@@ -33,7 +33,8 @@ def restored(trained: Trained, where: str) -> nn.Module:
     if config.bits != "1":
         raise UserError(f"{where}: was trained at {config.bits} bit; only 1-bit networks convert")
     description = net_config(config.net, datasets.source(config.dataset).image)
-    description = dataclasses.replace(description, padding=config.padding)
+    classes = len(datasets.source(config.dataset).classes) or description.classes
+    description = dataclasses.replace(description, padding=config.padding, classes=classes)
     if config.shifts:
         description = dataclasses.replace(description, shifts=True)
     net = build(description, tau_of(config.bits), config.codebook, config.seed)

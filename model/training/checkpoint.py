@@ -36,7 +36,7 @@ def read(folder: Path, config: TrainConfig) -> dict:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what is then refused anyway
-            content = torch.load(path, weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail anywhere between the zip directory and the last tensor.
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise UserError(f"{path}: damaged; use --restart to train from the beginning") from error

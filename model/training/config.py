@@ -84,4 +84,11 @@ DEFAULTS = {
     "cifar10": TrainConfig(
         "cifar10", net="cnv", epochs=30, rate=0.005, settle=0.3, shift=4, flip=True
     ),
+    "cifar100": TrainConfig(
+        "cifar100", net="cnv", epochs=30, rate=0.005, settle=0.3, shift=4, flip=True
+    ),
+    "imagenet": TrainConfig(
+        "imagenet", net="resnet18_imagenet", epochs=100, batch=512, rate=0.001, smoothing=0.1,
+        settle=0.8, flip=True,
+    ),
 }

@@ -62,6 +62,8 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "streams": streams,
         "kernel_applications": sum(s.applications for s in network_shapes(network)),
         "seconds": round(trainer.seconds, 1),
+        "device": trainer.device,
+        "processes": trainer.ranks.count,
         "export": str(path),
         "file_bytes": file_bytes,
         "formula_bytes": -(-formula // 8),

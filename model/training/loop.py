@@ -15,12 +15,15 @@ from torch.nn import functional
 
 from model.calibrate import calibrate, calibrated
 from model.datasets import Dataset
+from model.errors import UserError
 from model.layers import SubBitConv2d
 from model.learnt import Codebook
 from model.link import link
 from model.training import checkpoint
 from model.training.augment import augment
+from model.training.batches import source
 from model.training.config import TrainConfig
+from model.training.distributed import ALONE, Ranks
 from model.training.files import JsonLines
 from model.training.moves import codebooks_entry
 from model.training.progress import Progress
@@ -43,18 +46,29 @@ def codebook_groups(net: nn.Module, codebook_rate: float) -> list[dict]:
 
 
 class Trainer:
-    """A run: network, optimiser, and how far it has come. `state` and `restore` are exact."""
+    """A run: network, optimiser, and how far it has come. `state` and `restore` are exact.
 
-    def __init__(self, config: TrainConfig, net: nn.Module, train: Dataset, test: Dataset):
-        self.config, self.net = config, net
-        link(net, tuple(train.images.shape[1:]))
-        self.images = torch.from_numpy(train.images)
-        self.labels = torch.from_numpy(train.labels)
-        self.test_images = torch.from_numpy(test.images)
-        self.test_labels = torch.from_numpy(test.labels)
+    ``train`` and ``test`` are data sets or `model.training.streamed.Streamed`; ``ranks`` are the
+    processes that train together, connected already, and ``device`` is this one's.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        net: nn.Module,
+        train: Dataset,
+        test: Dataset,
+        ranks: Ranks = ALONE,
+        device: str = "cpu",
+    ):
+        self.config, self.net, self.ranks, self.device = config, net, ranks, device
+        self.data, self.test = (source(data, device, ranks) for data in (train, test))
+        link(net, self.data.image)
+        net.to(device)
+        self.forward = ranks.wrap(net)  # for training steps: gradients of all processes
         groups = codebook_groups(net, config.codebook_rate)
         self.optimiser = torch.optim.Adam(groups, lr=config.rate)
-        self.steps = len(self.images) // config.batch  # an epoch; a last, smaller batch is left out
+        self.steps = len(self.data) // config.batch  # an epoch; a last, smaller batch is left out
         self.epoch = self.step = 0  # whole epochs done; steps done in the one under way
         self.loss_sum, self.correct = 0.0, 0
         self.seconds = 0.0
@@ -87,7 +101,13 @@ class Trainer:
 
     def restore(self, state: dict) -> None:
         """Go back to a `state`."""
-        self.net.load_state_dict(state["net"])
+        try:
+            self.net.load_state_dict(state["net"])
+        except RuntimeError as error:
+            raise UserError(
+                "the checkpoint is of a network of another shape: use the data that it was trained "
+                "with, choose another --out, or use --restart"
+            ) from error
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["generator"])
         for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
@@ -102,18 +122,21 @@ class Trainer:
     ) -> bool:
         """Train to the end, or until ``stop`` says so; True when the end was reached.
 
-        A checkpoint is written after each epoch and on stopping.
+        A checkpoint is written after each epoch and on stopping, by the first process.
+        ``stop`` must say the same in all.
         """
         begun = time.monotonic() - self.seconds
         self.net.train()
         while self.epoch < self.config.epochs:
-            order = torch.randperm(len(self.images), generator=self._generator(self.epoch))
+            order = torch.randperm(len(self.data), generator=self._generator(self.epoch))
+            batches = order[: self.steps * self.config.batch].split(self.config.batch)
+            self.data.begin(self.epoch, batches[self.step :])
             while self.step < self.steps:
                 if stop():
                     self.seconds = time.monotonic() - begun
-                    checkpoint.write(folder, self.config, self.state())
+                    self._save(folder)
                     return False
-                self._train(order[self.step * self.config.batch :][: self.config.batch])
+                self._train(batches[self.step])
                 seen = self.step * self.config.batch
                 loss, accuracy = self.loss_sum / self.step, self.correct / seen
                 progress.step(self.done, self.epoch + 1, loss, accuracy)
@@ -131,10 +154,17 @@ class Trainer:
                 "rate": self.rate(self.done - 1),
                 "seconds": round(self.seconds, 3),
             }
+            if skipped := self.data.skipped() + self.test.skipped():
+                record["skipped"] = skipped
+            self.ranks.check_equal(self.net)
             lines.add(record | codebooks_entry(self.net))
             progress.epoch(record, self.epoch == self.config.epochs)
-            checkpoint.write(folder, self.config, self.state())
+            self._save(folder)
         return True
+
+    def _save(self, folder: Path) -> None:
+        if self.ranks.first:
+            checkpoint.write(folder, self.config, self.state())
 
     def rate(self, done: int) -> float:
         """Learning rate after ``done`` steps: a rise, then half a cosine down to 0."""
@@ -145,8 +175,16 @@ class Trainer:
 
     def evaluate(self, progress: Progress) -> float:
         """Accuracy on the test images."""
-        classes = predict(self.net, self.test_images, lambda: progress.note("evaluating"))
-        return float((classes == self.test_labels).double().mean())
+        right = count = 0
+
+        def tick() -> None:
+            progress.note("evaluating")
+
+        for images, labels in self.test.held_out(tick):
+            right += int((predict(self.net, images, tick) == labels).sum())
+            count += len(labels)
+        right, count = self.ranks.sums(right, count)
+        return right / count if count else 0.0
 
     def _generator(self, epoch: int, step: int = -1) -> torch.Generator:
         """A generator of its own for each epoch and each step."""
@@ -165,7 +203,7 @@ class Trainer:
         """
         settled = self.done >= self.config.settle * self.total
         if settled and not calibrated(self.net):
-            calibrate(self.net, self.images[:CALIBRATION], room=ROOM)
+            calibrate(self.net, self.data.some(CALIBRATION), room=ROOM)
         for module in self.net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.train(not settled)
@@ -176,11 +214,13 @@ class Trainer:
             group["lr"] = self.rate(self.done) * group["times"]
         self._settle()
         generator = self._generator(self.epoch, self.step)
-        images = augment(self.images[chosen], self.config.shift, self.config.flip, generator)
-        labels = self.labels[chosen]
+        images, labels = self.data.take(chosen)
+        if self.data.whole:
+            images = augment(images, self.config.shift, self.config.flip, generator)
+        images, labels = self.data.part(images), self.data.part(labels)
         reduced = self.config.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
-            scores = self.net(images)
+            scores = self.forward(images)
         loss = functional.cross_entropy(scores, labels, label_smoothing=self.config.smoothing)
         self.optimiser.zero_grad()
         loss.backward()
@@ -188,6 +228,8 @@ class Trainer:
         for module in self.net.modules():
             if isinstance(module, SubBitConv2d):
                 module.clip()
-        self.loss_sum += loss.item()
-        self.correct += int((scores.argmax(1) == labels).sum())
+        right = (scores.argmax(1) == labels).sum()
+        loss, right = self.ranks.sums(loss.item() / self.ranks.count, right.item())
+        self.loss_sum += loss
+        self.correct += int(right)
         self.step += 1
