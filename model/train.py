@@ -14,15 +14,16 @@ import sys
 from pathlib import Path
 
 from model import datasets
-from model.codebooks import KINDS, TAU_OF_BITS, tau_of
+from model.codebooks import KINDS, TAU_OF_BITS
 from model.datasets import Dataset
 from model.errors import UserError, run_command
 from model.files import make_folder
 from model.format import SUFFIX
 from model.nets import NETS, ResNetConfig, net_config
 from model.rules import PADDINGS
-from model.training.config import DEFAULTS, PRECISIONS, TrainConfig
-from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
+from model.training.config import DEFAULTS, FLOAT, FLOAT_RATE, TrainConfig
+from model.training.files import CHECKPOINT, LINES, METRICS, TEACHER, JsonLines
+from model.training.options import add_recipe, check_recipe, whole
 from model.training.progress import make_progress, working
 
 __all__ = ["main"]
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     net_config(config.net, facts.image)
     default_out = Path("runs") / f"{config.dataset}-{config.bits}-{config.codebook}"
     folder = options.out or default_out
+    check_recipe(config, folder)
     train, test = (datasets.load(config.dataset, options.data, s) for s in datasets.SPLITS)
     if importlib.util.find_spec("torch") is None:
         raise UserError("training needs torch, which is not installed: pip install '.[train]'")
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     make_folder(folder)
     print(
         f"{config.dataset}: {len(train.images)} images to train on, {len(test.images)} held out; "
-        f"{config.bits} bit, codebook {config.codebook}, net {config.net}, "
+        f"{_weights(config)}, net {config.net}, "
         f"{config.epochs} epochs; into {folder}",
         flush=True,
     )
@@ -52,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.resume:
         again += " --resume"
     return _run(config, folder, train, test, options.resume, again)
+
+
+def _weights(config: TrainConfig) -> str:
+    return f"{config.bits} bit, codebook {config.codebook}" if config.exported else "float weights"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,23 +69,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--dataset", choices=datasets.NAMES, help="default: the one --net is for, else digits")
-    add("--bits", choices=tuple(TAU_OF_BITS), help="bits a weight; default: 0.56")
+    add("--bits", choices=(*TAU_OF_BITS, FLOAT),
+        help=f"bits a weight; {FLOAT}: a teacher for other networks; default: 0.56")  # fmt: skip
     add("--codebook", choices=KINDS, help="default: antipodal")
     add("--net", choices=tuple(NETS), help=usual)
-    add("--epochs", type=_whole, help=usual)
-    add("--seed", type=_whole, help="default: 0")
-    add("--batch", type=_whole, help=f"images a step; {usual}")
-    add("--rate", type=_positive, help=f"peak learning rate; {usual}")
-    add("--codebook-rate", type=_positive, help="learnt codebooks: times --rate; default: 5")
-    add("--settle", type=_share, help=f"share of the steps before norms are fixed; {usual}")
-    add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
-    add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
+    add("--epochs", type=whole, help=usual)
+    add("--seed", type=whole, help="default: 0")
+    add("--batch", type=whole, help=f"images a step; {usual}")
+    add("--shift", type=whole, help=f"move training images by up to so many pixels; {usual}")
     add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")
     shifts = "residual networks: learnt shifts of signs, shifted PReLU; default: no"
     add("--shifts", action=argparse.BooleanOptionalAction, help=shifts)
     add("--padding", choices=PADDINGS, help="what lies around a map; default: zero")
-    add("--precision", choices=PRECISIONS, help="of a step's convolutions; default: float32")
-    add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
+    add_recipe(parser, usual)
+    add("--threads", type=whole, help="threads of torch (results may depend on it); default: 2")
     add("--data", type=Path, help="folder with the data set's files (digits needs none)")
     add("--out", type=Path, help="folder of the run; default: runs/DATASET-BITS-CODEBOOK")
     either = parser.add_mutually_exclusive_group()
@@ -113,6 +116,8 @@ def _config(options: argparse.Namespace) -> TrainConfig:
         raise UserError(f"--batch {config.batch} must be from 2 to {facts.sizes[0]}")
     if config.shifts and not isinstance(NETS[config.net], ResNetConfig):
         raise UserError(f"--shifts is for residual networks, and --net {config.net} is none")
+    if options.bits == FLOAT and options.rate is None:
+        config = dataclasses.replace(config, rate=FLOAT_RATE)
     if config.shift >= min(facts.image[1:]):
         raise UserError(f"--shift {config.shift} must be less than {min(facts.image[1:])} pixels")
     return config
@@ -120,7 +125,8 @@ def _config(options: argparse.Namespace) -> TrainConfig:
 
 def _guard(folder: Path, options: argparse.Namespace) -> None:
     """Refuse to resume from nothing, and to overwrite a run that is not finished."""
-    begun, finished = (folder / CHECKPOINT).exists(), (folder / METRICS).exists()
+    begun = any((f / CHECKPOINT).exists() for f in (folder, folder / TEACHER))
+    finished = (folder / METRICS).exists()
     if options.resume and not begun:
         raise UserError(
             f"--resume: there is no {folder / CHECKPOINT}; leave --resume out to start the training"
@@ -140,20 +146,29 @@ def _run(
     with working("loading torch"):
         import torch
 
-        from model.stack import build
         from model.training import checkpoint
         from model.training.finish import finish
         from model.training.loop import Trainer
+        from model.training.network import build_net
+        from model.training.teacher import load_teacher, teacher_config
 
+    teacher = None
+    if config.teacher == "auto":
+        below = folder / TEACHER
+        if not (resume and (below / METRICS).exists()):
+            make_folder(below)
+            print(f"a teacher first: {teacher_config(config).command()}; into {below}", flush=True)
+            going = resume and (below / CHECKPOINT).exists()
+            status = _run(teacher_config(config), below, train, test, going, again)
+            if status:
+                return status
+    if config.teacher != "none":
+        teacher = load_teacher(_taught_by(config, folder), config)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    described = net_config(config.net, datasets.source(config.dataset).image)
-    described = dataclasses.replace(described, padding=config.padding)
-    if config.shifts:
-        described = dataclasses.replace(described, shifts=True)
-    net = build(described, tau_of(config.bits), config.codebook, config.seed)
-    trainer = Trainer(config, net, train, test)
-    if resume:
+    net = build_net(config)
+    trainer = Trainer(config, net, train, test, teacher)
+    if resume and (folder / CHECKPOINT).exists():
         trainer.restore(checkpoint.read(folder, config))
     else:
         # What an earlier run left must not pass for a result of this one.
@@ -168,6 +183,11 @@ def _run(
         return 130
     finish(trainer, folder, test)
     return 0
+
+
+def _taught_by(config: TrainConfig, folder: Path) -> Path:
+    """The folder of the teacher's run."""
+    return folder / TEACHER if config.teacher == "auto" else Path(config.teacher)
 
 
 class _Stop:
@@ -188,29 +208,6 @@ class _Stop:
     def asked(self) -> bool:
         return self._asked
 
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ValueError
-    return value
-
-
-_whole.__name__, _positive.__name__, _share.__name__ = "whole number", "number above 0", "share"
 
 if __name__ == "__main__":
     # Idle OpenMP threads that spin would take the cores from whoever else needs them.

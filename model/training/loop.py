@@ -4,7 +4,6 @@ The order of the images and their augmentation follow from (seed, epoch, step) a
 that goes on from a checkpoint meets the same batches as one that never stopped.
 """
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +20,18 @@ from model.link import link
 from model.training import checkpoint
 from model.training.augment import augment
 from model.training.config import TrainConfig
+from model.training.diverged import check_loss
 from model.training.files import JsonLines
+from model.training.mixup import blend
 from model.training.moves import codebooks_entry
 from model.training.progress import Progress
+from model.training.schedule import rate
+from model.training.stages import first_steps, set_stage
+from model.training.teacher import taught
 from model.verify import predict
 
 __all__ = ["Trainer", "codebook_groups"]
 
-RISE = 0.15  # share of the steps in which the rate climbs to its peak
 # Streams get their grid from so many training images, with room for what further steps change.
 CALIBRATION, ROOM = 500, 2.0
 
@@ -45,9 +48,20 @@ def codebook_groups(net: nn.Module, codebook_rate: float) -> list[dict]:
 class Trainer:
     """A run: network, optimiser, and how far it has come. `state` and `restore` are exact."""
 
-    def __init__(self, config: TrainConfig, net: nn.Module, train: Dataset, test: Dataset):
-        self.config, self.net = config, net
-        link(net, tuple(train.images.shape[1:]))
+    def __init__(
+        self,
+        config: TrainConfig,
+        net: nn.Module,
+        train: Dataset,
+        test: Dataset,
+        teacher: nn.Module | None = None,
+    ):
+        self.config, self.net, self.teacher = config, net, teacher
+        if config.exported:
+            link(net, tuple(train.images.shape[1:]))
+        # Only training steps run what is compiled; the parameters are the network's own.
+        self.stepped = torch.compile(net) if config.compile else net
+        self.classes = len(train.classes)
         self.images = torch.from_numpy(train.images)
         self.labels = torch.from_numpy(train.labels)
         self.test_images = torch.from_numpy(test.images)
@@ -60,7 +74,7 @@ class Trainer:
         self.seconds = 0.0
         for module in net.modules():
             if isinstance(module, Codebook):
-                module.plan(self.total)
+                module.plan(self.total, first_steps(config, self.total))
 
     @property
     def total(self) -> int:
@@ -128,7 +142,7 @@ class Trainer:
                 "loss": loss,
                 "train_accuracy": accuracy,
                 "test_accuracy": test_accuracy,
-                "rate": self.rate(self.done - 1),
+                "rate": rate(self.config, self.done - 1, self.total),
                 "seconds": round(self.seconds, 3),
             }
             lines.add(record | codebooks_entry(self.net))
@@ -136,22 +150,17 @@ class Trainer:
             checkpoint.write(folder, self.config, self.state())
         return True
 
-    def rate(self, done: int) -> float:
-        """Learning rate after ``done`` steps: a rise, then half a cosine down to 0."""
-        share = done / self.total
-        if share < RISE:
-            return self.config.rate * share / RISE
-        return self.config.rate * (1 + math.cos(math.pi * (share - RISE) / (1 - RISE))) / 2
-
     def evaluate(self, progress: Progress) -> float:
         """Accuracy on the test images."""
         classes = predict(self.net, self.test_images, lambda: progress.note("evaluating"))
         return float((classes == self.test_labels).double().mean())
 
+    def _key(self, epoch: int, step: int = -1) -> int:
+        """A seed of its own for each epoch and each step."""
+        return ((self.config.seed * 100_003 + epoch) * 1_000_003 + step + 1) % (1 << 63)
+
     def _generator(self, epoch: int, step: int = -1) -> torch.Generator:
-        """A generator of its own for each epoch and each step."""
-        key = (self.config.seed * 100_003 + epoch) * 1_000_003 + step + 1
-        return torch.Generator().manual_seed(key % (1 << 63))
+        return torch.Generator().manual_seed(self._key(epoch, step))
 
     def _settle(self) -> None:
         """Late in the run, normalise by the running statistics and leave them alone.
@@ -163,7 +172,7 @@ class Trainer:
         training has the thresholds that the export will have. From then on streams round and
         saturate as in the export, too.
         """
-        settled = self.done >= self.config.settle * self.total
+        settled = self.config.exported and self.done >= self.config.settle * self.total
         if settled and not calibrated(self.net):
             calibrate(self.net, self.images[:CALIBRATION], room=ROOM)
         for module in self.net.modules():
@@ -173,21 +182,31 @@ class Trainer:
     def _train(self, chosen: Tensor) -> None:
         """One step on the images of these numbers."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(self.done) * group["times"]
+            group["lr"] = rate(self.config, self.done, self.total) * group["times"]
+        set_stage(self.net, self.config, self.done, self.total)
         self._settle()
         generator = self._generator(self.epoch, self.step)
         images = augment(self.images[chosen], self.config.shift, self.config.flip, generator)
-        labels = self.labels[chosen]
+        labels = targets = self.labels[chosen]
+        if self.config.mixup:
+            key = self._key(self.epoch, self.step)
+            images, targets = blend(images, labels, self.classes, self.config.mixup, key)
+        elif self.teacher is not None:
+            targets = functional.one_hot(labels, self.classes).float()
         reduced = self.config.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
-            scores = self.net(images)
-        loss = functional.cross_entropy(scores, labels, label_smoothing=self.config.smoothing)
+            scores = self.stepped(images)
+            if self.teacher is not None:
+                targets = taught(self.teacher, images, targets, self.config.distil)
+        loss = functional.cross_entropy(scores, targets, label_smoothing=self.config.smoothing)
+        value = loss.item()
+        check_loss(value, self.classes, self.done, self.config)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         for module in self.net.modules():
             if isinstance(module, SubBitConv2d):
                 module.clip()
-        self.loss_sum += loss.item()
+        self.loss_sum += value
         self.correct += int((scores.argmax(1) == labels).sum())
         self.step += 1
