@@ -133,10 +133,16 @@ class SubBitConv2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(c_out, c_in, 3, 3).uniform_(-0.1, 0.1))
         rng = rng or np.random.default_rng(int(torch.randint(1 << 31, ())))
         self.codebook = Codebook(tau, codebook, rng) if tau < bits.TAPS else None
+        # In a first stage of training (`model.training.stages`) "binary" or "float".
+        self.stage = "codebook"
 
     def kernels(self) -> Tensor:
-        """The binary kernels, -1 and +1, [c_out, c_in, 3, 3]."""
-        if self.codebook is None:
+        """The binary kernels, -1 and +1, [c_out, c_in, 3, 3]; float ones in a first stage."""
+        if self.codebook is not None and self.stage != "codebook":
+            self.codebook.watch(self.weight.reshape(-1, bits.TAPS))
+        if self.stage == "float":
+            return self.weight
+        if self.codebook is None or self.stage == "binary":
             return _ClippedSign.apply(self.weight)
         flat = self.codebook(self.weight.reshape(-1, bits.TAPS))
         return flat.view_as(self.weight)

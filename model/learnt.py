@@ -41,11 +41,15 @@ class Codebook(nn.Module):
 
     def forward(self, weights: Tensor) -> Tensor:
         """Kernels of -1 and +1, [n, 9], nearest to ``weights`` [n, 9]; see `model.nearest`."""
-        if self.training:
-            with torch.no_grad():
-                self.step += 1
-                self.rule.follow(self, weights.detach())
+        self.watch(weights)
         return self.rule.kernels(self, weights)
+
+    @torch.no_grad()
+    def watch(self, weights: Tensor) -> None:
+        """The part of a forward pass in training that moves the codebook; nothing otherwise."""
+        if self.training:
+            self.step += 1
+            self.rule.follow(self, weights.detach())
 
     def numbers(self) -> np.ndarray:
         """Kernel numbers, uint16 [2^tau]; antipodal in canonical order."""
@@ -54,9 +58,10 @@ class Codebook(nn.Module):
             return numbers
         return bits.antipodal_order(np.concatenate([numbers, (bits.KERNELS - 1) ^ numbers]))
 
-    def plan(self, steps: int) -> None:
-        """Say how many training steps there will be; kinds that begin otherwise go by it."""
-        self.rule.planned(self, steps)
+    def plan(self, steps: int, first: int = 0) -> None:
+        """Say how many training steps there will be, and how many of them are of a first stage
+        (`model.training.stages`); kinds that begin otherwise go by it."""
+        self.rule.planned(self, steps, first)
 
     @torch.no_grad()
     def fill(self, numbers: np.ndarray) -> None:

@@ -113,6 +113,8 @@ _CONFIGS = (
     # 16 levels tell all 17 grey levels of the digits apart.
     NetConfig("digits", (1, 8, 8), 16, ((32, False), (64, True), (64, False))),
     NetConfig("small", (1, 28, 28), 8, ((32, True), (64, True), (128, True), (128, False))),
+    # Twice the work of `small`: its last layers see maps of 7 x 7, and there are 192 features.
+    NetConfig("medium", (1, 28, 28), 8, ((32, True), (64, True), (128, False), (192, False))),
     # Maps of 32, 16 and 8 pixels a side fill 64 lanes, and groups of 16 channels lack
     # one channel at most: 6.5 M kernel applications an image.
     NetConfig(

@@ -21,6 +21,7 @@ __all__ = ["Fed", "Keep", "RoundMean", "ShiftedPReLU", "ShiftedSign", "Stream"]
 
 SLOPE_STEPS = 64  # a slope is a whole number of 64ths, from -128 to 127
 INT16 = (-(1 << 15), (1 << 15) - 1)
+HALVES = (torch.bfloat16, torch.float16)
 
 
 class _Through(torch.autograd.Function):
@@ -174,6 +175,8 @@ class Stream(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         bits, fraction = self._grid()
+        if x.dtype in HALVES:
+            x = x.float()  # under autocast: 8 bits of a number are too few for a stream
         y = x if residual is None else x + residual
         if not bits:
             if self.fed is not None:

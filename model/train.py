@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from model import datasets
-from model.codebooks import KINDS, TAU_OF_BITS, tau_of
+from model.codebooks import KINDS, TAU_OF_BITS
 from model.datasets import Dataset
 from model.errors import UserError, run_command
 from model.files import make_folder
@@ -24,9 +24,10 @@ from model.format import SUFFIX
 from model.nets import NETS, ResNetConfig, net_config
 from model.rules import PADDINGS
 from model.training import device, pictures
-from model.training.config import DEFAULTS, PRECISIONS, TrainConfig
+from model.training.config import DEFAULTS, FLOAT, FLOAT_RATE, TrainConfig
 from model.training.distributed import ALONE, Ranks, Unseen, joined
-from model.training.files import CHECKPOINT, LINES, METRICS, JsonLines
+from model.training.files import CHECKPOINT, LINES, METRICS, TEACHER, JsonLines
+from model.training.options import add_recipe, check_recipe, whole
 from model.training.progress import make_progress, working
 
 __all__ = ["main"]
@@ -47,6 +48,7 @@ def _main(given: list[str], ranks: Ranks) -> int:
     net_config(config.net, facts.image)
     default_out = Path("runs") / f"{config.dataset}-{config.bits}-{config.codebook}"
     folder = options.out or default_out
+    check_recipe(config, folder)
     if ranks.count > 1:
         _need_torch()
         ranks.connect(device.choose(options.device, ranks))
@@ -57,7 +59,7 @@ def _main(given: list[str], ranks: Ranks) -> int:
         make_folder(folder)
     ranks.say(
         f"{config.dataset}: {len(train)} images to train on, {len(test)} held out; "
-        f"{config.bits} bit, codebook {config.codebook}, net {config.net}, "
+        f"{_weights(config)}, net {config.net}, "
         f"{config.epochs} epochs; into {folder}"
         + (f"; {ranks.count} processes" if ranks.count > 1 else "")
     )
@@ -65,12 +67,16 @@ def _main(given: list[str], ranks: Ranks) -> int:
     again = shlex.join([*ranks.launcher, "-m", "model.train", *kept])
     if not options.resume:
         again += " --resume"
-    return _run(config, folder, train, test, options, again, ranks)
+    return _run(config, folder, train, test, options, options.resume, again, ranks)
 
 
 def _need_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise UserError("training needs torch, which is not installed: pip install '.[train]'")
+
+
+def _weights(config: TrainConfig) -> str:
+    return f"{config.bits} bit, codebook {config.codebook}" if config.exported else "float weights"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,23 +88,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--dataset", choices=tuple(DEFAULTS), help="default: the one --net is for, else digits")
-    add("--bits", choices=tuple(TAU_OF_BITS), help="bits a weight; default: 0.56")
+    add("--bits", choices=(*TAU_OF_BITS, FLOAT),
+        help=f"bits a weight; {FLOAT}: a teacher for other networks; default: 0.56")  # fmt: skip
     add("--codebook", choices=KINDS, help="default: antipodal")
     add("--net", choices=tuple(NETS), help=usual)
-    add("--epochs", type=_whole, help=usual)
-    add("--seed", type=_whole, help="default: 0")
-    add("--batch", type=_whole, help=f"images a step; {usual}")
-    add("--rate", type=_positive, help=f"peak learning rate; {usual}")
-    add("--codebook-rate", type=_positive, help="learnt codebooks: times --rate; default: 5")
-    add("--settle", type=_share, help=f"share of the steps before norms are fixed; {usual}")
-    add("--smoothing", type=_share, help="label smoothing, 0 to 1; default: 0.05")
-    add("--shift", type=_whole, help=f"move training images by up to so many pixels; {usual}")
+    add("--epochs", type=whole, help=usual)
+    add("--seed", type=whole, help="default: 0")
+    add("--batch", type=whole, help=f"images a step; {usual}")
+    add("--shift", type=whole, help=f"move training images by up to so many pixels; {usual}")
     add("--flip", action=argparse.BooleanOptionalAction, help=f"mirror training images; {usual}")
     shifts = "residual networks: learnt shifts of signs, shifted PReLU; default: no"
     add("--shifts", action=argparse.BooleanOptionalAction, help=shifts)
     add("--padding", choices=PADDINGS, help="what lies around a map; default: zero")
-    add("--precision", choices=PRECISIONS, help="of a step's convolutions; default: float32")
-    add("--threads", type=_whole, help="threads of torch (results may depend on it); default: 2")
+    add_recipe(parser, usual)
+    add("--threads", type=whole, help="threads of torch (results may depend on it); default: 2")
     add("--data", type=Path, help="folder with the data set's files (digits needs none)")
     add("--device", choices=device.DEVICES, default="auto", help="default: auto, a GPU if any")
     pictures.add_options(add)
@@ -136,6 +139,8 @@ def _config(options: argparse.Namespace, ranks: Ranks = ALONE) -> TrainConfig:
     pictures.check_options(options)
     if config.shifts and not isinstance(NETS[config.net], ResNetConfig):
         raise UserError(f"--shifts is for residual networks, and --net {config.net} is none")
+    if options.bits == FLOAT and options.rate is None:
+        config = dataclasses.replace(config, rate=FLOAT_RATE)
     if config.shift >= min(facts.image[1:]):
         raise UserError(f"--shift {config.shift} must be less than {min(facts.image[1:])} pixels")
     return config
@@ -143,7 +148,8 @@ def _config(options: argparse.Namespace, ranks: Ranks = ALONE) -> TrainConfig:
 
 def _guard(folder: Path, options: argparse.Namespace) -> None:
     """Refuse to resume from nothing, and to overwrite a run that is not finished."""
-    begun, finished = (folder / CHECKPOINT).exists(), (folder / METRICS).exists()
+    begun = any((f / CHECKPOINT).exists() for f in (folder, folder / TEACHER))
+    finished = (folder / METRICS).exists()
     if options.resume and not begun:
         raise UserError(
             f"--resume: there is no {folder / CHECKPOINT}; leave --resume out to start the training"
@@ -161,6 +167,7 @@ def _run(
     train: Dataset | Tree,
     test: Dataset | Tree,
     options: argparse.Namespace,
+    resume: bool,
     again: str,
     ranks: Ranks,
 ) -> int:
@@ -169,24 +176,34 @@ def _run(
     with ranks.one_voice(), working("loading torch"):
         import torch
 
-        from model.stack import build
         from model.training import checkpoint
         from model.training.finish import finish
         from model.training.loop import Trainer
+        from model.training.network import build_net
+        from model.training.teacher import load_teacher, teacher_config
 
+    teacher = None
+    if config.teacher == "auto":
+        below, told = folder / TEACHER, teacher_config(config)
+        if not ranks.shared(lambda: resume and (below / METRICS).exists()):
+            if ranks.first:
+                make_folder(below)
+            ranks.say(f"a teacher first: {told.command()}; into {below}")
+            going = ranks.shared(lambda: resume and (below / CHECKPOINT).exists())
+            status = _run(told, below, train, test, options, going, again, ranks)
+            if status:
+                return status
+    if config.teacher != "none":
+        path = _taught_by(config, folder)
+        teacher = ranks.shared(lambda: load_teacher(path, config, len(train.classes)))
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    described = net_config(config.net, datasets.source(config.dataset).image)
-    described = dataclasses.replace(
-        described, padding=config.padding, classes=len(train.classes)
-    )
-    if config.shifts:
-        described = dataclasses.replace(described, shifts=True)
-    net = build(described, tau_of(config.bits), config.codebook, config.seed)
+    torch.set_default_dtype(torch.float64 if config.precision == "float64" else torch.float32)
+    net = build_net(config, len(train.classes))
     place = device.choose(options.device, ranks)
     feeds = (pictures.feed(data, config, options, place, ranks) for data in (train, test))
-    trainer = Trainer(config, net, *feeds, ranks, place)
-    if options.resume:
+    trainer = Trainer(config, net, *feeds, teacher, ranks, place)
+    if ranks.shared(lambda: resume and (folder / CHECKPOINT).exists()):
         # The first process reads it, so that other machines need not see its folder.
         trainer.restore(ranks.shared(lambda: checkpoint.read(folder, config)))
     elif ranks.first:
@@ -199,14 +216,20 @@ def _run(
         shown = make_progress(trainer.total, trainer.done)
     with shown as progress, _Stop() as stop:
         ended = trainer.run(folder, lines, progress, lambda: ranks.any(stop.asked()))
+    torch.set_default_dtype(torch.float32)
     if not ended:
         ranks.say(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
         ranks.say(f"  {again}")
         return 130
     if ranks.first:
-        net.cpu()
+        net.to("cpu", torch.float32)
         finish(trainer, folder, pictures.to_compare(test, trainer.test))
     return 0
+
+
+def _taught_by(config: TrainConfig, folder: Path) -> Path:
+    """The folder of the teacher's run."""
+    return folder / TEACHER if config.teacher == "auto" else Path(config.teacher)
 
 
 class _Stop:
@@ -227,29 +250,6 @@ class _Stop:
     def asked(self) -> bool:
         return self._asked
 
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise ValueError
-    return value
-
-
-_whole.__name__, _positive.__name__, _share.__name__ = "whole number", "number above 0", "share"
 
 if __name__ == "__main__":
     # Idle OpenMP threads that spin would take the cores from whoever else needs them.

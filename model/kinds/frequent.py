@@ -31,9 +31,9 @@ class Frequent(Sampled):
     def begin(self, book) -> None:
         book.register_buffer("warm", torch.tensor(WARM))
 
-    def planned(self, book, steps: int) -> None:
+    def planned(self, book, steps: int, first: int) -> None:
         if book.warm:
-            book.warm.fill_(int(WARM_SHARE * steps))
+            book.warm.fill_(first or int(WARM_SHARE * steps))
 
     def filled(self, book) -> None:
         book.warm.fill_(0)  # chosen already

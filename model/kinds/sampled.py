@@ -16,8 +16,9 @@ class Sampled:
     def begin(self, book) -> None:
         """Give a new `model.learnt.Codebook`, whose memory is drawn, what else the kind needs."""
 
-    def planned(self, book, steps: int) -> None:
-        """Told, before a run begins, how many training steps it will take."""
+    def planned(self, book, steps: int, first: int) -> None:
+        """Told, before a run begins, how many training steps it will take, and how many of them
+        are of a first stage, in which ``kernels`` is not asked."""
 
     def filled(self, book) -> None:
         """Bring the kind's own state up to date with a memory that was set from outside."""

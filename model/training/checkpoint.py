@@ -16,7 +16,7 @@ from model.files import write_whole
 from model.training.config import TrainConfig
 from model.training.files import CHECKPOINT
 
-__all__ = ["VERSION", "read", "write"]
+__all__ = ["VERSION", "load", "read", "write"]
 
 VERSION = 1
 
@@ -32,6 +32,18 @@ def read(folder: Path, config: TrainConfig) -> dict:
 
     Raises UserError where it is damaged or belongs to other options.
     """
+    options, state = load(folder)
+    difference = config.difference(options)
+    if difference:
+        raise UserError(
+            f"{folder / CHECKPOINT}: was made with {difference}: resume with the same options, "
+            "choose another --out, or use --restart"
+        )
+    return state
+
+
+def load(folder: Path) -> tuple[dict, dict]:
+    """(options, state) of the run in ``folder``, whatever the options; UserError if damaged."""
     path = folder / CHECKPOINT
     try:
         with warnings.catch_warnings():
@@ -42,10 +54,7 @@ def read(folder: Path, config: TrainConfig) -> dict:
         raise UserError(f"{path}: damaged; use --restart to train from the beginning") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise UserError(f"{path}: not a checkpoint of this program's version; use --restart")
-    difference = config.difference(content.get("config"))
-    if difference:
-        raise UserError(
-            f"{path}: was made with {difference}: resume with the same options, choose another "
-            "--out, or use --restart"
-        )
-    return content["state"]
+    options, state = content.get("config"), content.get("state")
+    if not isinstance(options, dict) or not isinstance(state, dict):
+        raise UserError(f"{path}: its options cannot be read; use --restart")
+    return options, state

@@ -3,9 +3,15 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 
-__all__ = ["DEFAULTS", "PRECISIONS", "TrainConfig"]
+__all__ = ["DECAYS", "DEFAULTS", "FIRSTS", "FLOAT", "FLOAT_RATE", "PRECISIONS", "TrainConfig"]
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bf16", "float64")
+DECAYS = ("cosine", "linear")
+FIRSTS = ("none", "binary", "float")
+# In place of bits a weight: the float network that teaches others.
+FLOAT = "float"
+# Its peak rate: latent weights of binary kernels take higher ones.
+FLOAT_RATE = 0.002
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,14 @@ class TrainConfig:
     ``shift`` (pixels) and ``flip`` augment the training images; ``smoothing`` is of the labels.
     ``shifts`` gives residual networks learnt shifts before signs and a shifted PReLU; ``padding``
     is what lies around the maps of 3x3 layers. ``precision`` is that of the convolutions of a
-    training step: in "bf16" products are exact, and sums of signs up to 256.
+    training step: in "bf16" products are exact, and sums of signs up to 256; in "float64" the
+    whole network trains, so that no rounding tells how threads or processes cut up a batch.
+
+    ``teacher`` is the folder of a run with ``bits`` "float", "auto" (train one first) or "none";
+    the share ``distil`` of what to aim at is its classes. ``mixup`` is the alpha of mix-up, 0 for
+    none. The rate rises over the share ``warmup`` of the steps and then falls by ``decay``. For
+    the share ``first_share`` of the steps, weights are as ``first`` says: 1-bit or float.
+    ``compile`` passes the training step's network through torch.compile.
     """
 
     dataset: str = "digits"
@@ -39,6 +52,19 @@ class TrainConfig:
     padding: str = "zero"
     precision: str = "float32"
     threads: int = 2
+    teacher: str = "none"
+    distil: float = 0.7
+    mixup: float = 0.0
+    decay: str = "cosine"
+    warmup: float = 0.15
+    first: str = "none"
+    first_share: float = 0.25
+    compile: bool = False
+
+    @property
+    def exported(self) -> bool:
+        """Whether the run ends in a file for the accelerator; a float teacher's does not."""
+        return self.bits != FLOAT
 
     @property
     def export_name(self) -> str:
@@ -64,12 +90,17 @@ class TrainConfig:
         return shlex.join(words)
 
     def difference(self, other: object) -> str | None:
-        """The first option in which ``other`` (meant to be a dict of this class) differs."""
+        """The first option in which ``other`` (meant to be a dict of this class) differs.
+
+        What it lacks counts as the class's default, which is how older versions trained.
+        """
         if not isinstance(other, dict):
             return "options that cannot be read"
+        usual = asdict(TrainConfig())
         for name, value in asdict(self).items():
-            if name not in other or other[name] != value or type(other[name]) is not type(value):
-                return f"--{name.replace('_', '-')} {other.get(name)} instead of {value}"
+            theirs = other.get(name, usual[name])
+            if theirs != value or type(theirs) is not type(value):
+                return f"--{name.replace('_', '-')} {theirs} instead of {value}"
         return None
 
 

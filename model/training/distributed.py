@@ -122,8 +122,11 @@ class Ranks:
         distributed.broadcast_object_list(box)
         return box[0]
 
-    def wrap(self, net) -> Callable:
-        """``net`` for training steps: called so, its gradients are those of all processes."""
+    def wrap(self, net, unused: bool = False) -> Callable:
+        """``net`` for training steps: called so, its gradients are those of all processes.
+
+        ``unused`` says that some steps leave out some of its parameters.
+        """
         if self.count == 1:
             return net
         from torch.nn.parallel import DistributedDataParallel
@@ -132,7 +135,9 @@ class Ranks:
 
         share_norms(net)
         # Every process computes the same buffers: nothing to broadcast.
-        return DistributedDataParallel(net, forward_sync_buffers=False)
+        return DistributedDataParallel(
+            net, forward_sync_buffers=False, find_unused_parameters=unused
+        )
 
     def check_equal(self, net) -> None:
         """Raise CheckError where a process's network is not, bit for bit, that of the first."""

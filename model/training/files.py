@@ -10,6 +10,7 @@ __all__ = [
     "CHECKPOINT",
     "LINES",
     "METRICS",
+    "TEACHER",
     "JsonLines",
     "write_json",
 ]
@@ -17,6 +18,8 @@ __all__ = [
 CHECKPOINT = "checkpoint.pt"
 LINES = "metrics.jsonl"
 METRICS = "metrics.json"
+# Below the folder of a run with --teacher auto, the teacher's own run.
+TEACHER = "teacher"
 
 
 def write_json(path: Path, value: dict) -> None:

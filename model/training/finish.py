@@ -30,6 +30,8 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     Returns the metrics. Raises CheckError where the export's classes are not the network's.
     """
     config = trainer.config
+    if not config.exported:
+        return _finish_teacher(trainer, folder)
     name = config.export_name
     image = datasets.source(config.dataset).image
     network = export.export(trainer.net, image, name)
@@ -87,6 +89,39 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
             f"saturated on {min(SATURATION_IMAGES, agreement.images)} test images",
             flush=True,
         )
+    return metrics
+
+
+def _finish_teacher(trainer: Trainer, folder: Path) -> dict:
+    """Write and say what a float network reached; its checkpoint is what others learn from."""
+    config = trainer.config
+    net = trainer.net
+    with working("testing"):
+        right = verify.predict(net, trainer.test_images) == trainer.test_labels
+    accuracy = float(right.double().mean())
+    metrics = {
+        "command": config.command(),
+        "dataset": config.dataset,
+        "bits": config.bits,
+        "net": config.net,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "test_accuracy": accuracy,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "test_images": len(right),
+        "seconds": round(trainer.seconds, 1),
+        "config": dataclasses.asdict(config),
+        "python": platform.python_version(),
+        "git_commit": git_commit(),
+    }
+    write_json(folder / METRICS, metrics)
+    print(
+        f"{folder}: a float network with a test accuracy of {100 * accuracy:.2f} % "
+        f"({len(right)} images), to learn from with --teacher {folder}; "
+        f"trained in {trainer.seconds:.0f} s",
+        flush=True,
+    )
     return metrics
 
 

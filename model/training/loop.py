@@ -4,7 +4,6 @@ The order of the images and their augmentation follow from (seed, epoch, step) a
 that goes on from a checkpoint meets the same batches as one that never stopped.
 """
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +23,18 @@ from model.training.augment import augment
 from model.training.batches import source
 from model.training.config import TrainConfig
 from model.training.distributed import ALONE, Ranks
+from model.training.diverged import check_loss
 from model.training.files import JsonLines
+from model.training.mixup import blend
 from model.training.moves import codebooks_entry
 from model.training.progress import Progress
+from model.training.schedule import rate
+from model.training.stages import first_steps, set_stage
+from model.training.teacher import taught
 from model.verify import predict
 
 __all__ = ["Trainer", "codebook_groups"]
 
-RISE = 0.15  # share of the steps in which the rate climbs to its peak
 # Streams get their grid from so many training images, with room for what further steps change.
 CALIBRATION, ROOM = 500, 2.0
 
@@ -58,14 +61,22 @@ class Trainer:
         net: nn.Module,
         train: Dataset,
         test: Dataset,
+        teacher: nn.Module | None = None,
         ranks: Ranks = ALONE,
         device: str = "cpu",
     ):
         self.config, self.net, self.ranks, self.device = config, net, ranks, device
+        number = torch.get_default_dtype()
+        self.teacher = teacher if teacher is None else teacher.to(device, number)
         self.data, self.test = (source(data, device, ranks) for data in (train, test))
-        link(net, self.data.image)
-        net.to(device)
-        self.forward = ranks.wrap(net)  # for training steps: gradients of all processes
+        if config.exported:
+            link(net, self.data.image)
+        net.to(device, number)
+        # Training steps alone run what is shared or compiled; the parameters are the network's own.
+        self.stepped = ranks.wrap(net, unused=config.first != "none")
+        if config.compile:
+            self.stepped = torch.compile(self.stepped)
+        self.classes = len(train.classes)
         groups = codebook_groups(net, config.codebook_rate)
         self.optimiser = torch.optim.Adam(groups, lr=config.rate)
         self.steps = len(self.data) // config.batch  # an epoch; a last, smaller batch is left out
@@ -74,7 +85,7 @@ class Trainer:
         self.seconds = 0.0
         for module in net.modules():
             if isinstance(module, Codebook):
-                module.plan(self.total)
+                module.plan(self.total, first_steps(config, self.total))
 
     @property
     def total(self) -> int:
@@ -151,7 +162,7 @@ class Trainer:
                 "loss": loss,
                 "train_accuracy": accuracy,
                 "test_accuracy": test_accuracy,
-                "rate": self.rate(self.done - 1),
+                "rate": rate(self.config, self.done - 1, self.total),
                 "seconds": round(self.seconds, 3),
             }
             if skipped := self.data.skipped() + self.test.skipped():
@@ -166,13 +177,6 @@ class Trainer:
         if self.ranks.first:
             checkpoint.write(folder, self.config, self.state())
 
-    def rate(self, done: int) -> float:
-        """Learning rate after ``done`` steps: a rise, then half a cosine down to 0."""
-        share = done / self.total
-        if share < RISE:
-            return self.config.rate * share / RISE
-        return self.config.rate * (1 + math.cos(math.pi * (share - RISE) / (1 - RISE))) / 2
-
     def evaluate(self, progress: Progress) -> float:
         """Accuracy on the test images."""
         right = count = 0
@@ -186,10 +190,12 @@ class Trainer:
         right, count = self.ranks.sums(right, count)
         return right / count if count else 0.0
 
+    def _key(self, epoch: int, step: int = -1) -> int:
+        """A seed of its own for each epoch and each step."""
+        return ((self.config.seed * 100_003 + epoch) * 1_000_003 + step + 1) % (1 << 63)
+
     def _generator(self, epoch: int, step: int = -1) -> torch.Generator:
-        """A generator of its own for each epoch and each step."""
-        key = (self.config.seed * 100_003 + epoch) * 1_000_003 + step + 1
-        return torch.Generator().manual_seed(key % (1 << 63))
+        return torch.Generator().manual_seed(self._key(epoch, step))
 
     def _settle(self) -> None:
         """Late in the run, normalise by the running statistics and leave them alone.
@@ -201,7 +207,7 @@ class Trainer:
         training has the thresholds that the export will have. From then on streams round and
         saturate as in the export, too.
         """
-        settled = self.done >= self.config.settle * self.total
+        settled = self.config.exported and self.done >= self.config.settle * self.total
         if settled and not calibrated(self.net):
             calibrate(self.net, self.data.some(CALIBRATION), room=ROOM)
         for module in self.net.modules():
@@ -211,25 +217,37 @@ class Trainer:
     def _train(self, chosen: Tensor) -> None:
         """One step on the images of these numbers."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(self.done) * group["times"]
+            group["lr"] = rate(self.config, self.done, self.total) * group["times"]
+        set_stage(self.net, self.config, self.done, self.total)
         self._settle()
         generator = self._generator(self.epoch, self.step)
         images, labels = self.data.take(chosen)
         if self.data.whole:
             images = augment(images, self.config.shift, self.config.flip, generator)
-        images, labels = self.data.part(images), self.data.part(labels)
+        targets = labels
+        if self.config.mixup:
+            key = self._key(self.epoch, self.step)
+            images, targets = blend(images, labels, self.classes, self.config.mixup, key)
+        elif self.teacher is not None:
+            targets = functional.one_hot(labels, self.classes).float()
+        images, labels, targets = map(self.data.part, (images, labels, targets))
         reduced = self.config.precision == "bf16"
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
-            scores = self.forward(images)
-        loss = functional.cross_entropy(scores, labels, label_smoothing=self.config.smoothing)
+            scores = self.stepped(images)
+            if self.teacher is not None:
+                targets = taught(self.teacher, images, targets, self.config.distil)
+        if targets.is_floating_point():
+            targets = targets.to(torch.get_default_dtype())
+        loss = functional.cross_entropy(scores, targets, label_smoothing=self.config.smoothing)
+        right = (scores.argmax(1) == labels).sum()
+        value, right = self.ranks.sums(loss.item() / self.ranks.count, right.item())
+        check_loss(value, self.classes, self.done, self.config)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
         for module in self.net.modules():
             if isinstance(module, SubBitConv2d):
                 module.clip()
-        right = (scores.argmax(1) == labels).sum()
-        loss, right = self.ranks.sums(loss.item() / self.ranks.count, right.item())
-        self.loss_sum += loss
+        self.loss_sum += value
         self.correct += int(right)
         self.step += 1

@@ -73,7 +73,7 @@ class Streamed:
         self.tree, self.image, self.broken, self.workers = tree, image, broken, workers
         self.device, self.ranks = device, ranks
         self.crops = _Crops(tree, image[1], flip, seed)
-        self.named: set[str] = set()
+        self.classes, self.named = tree.classes, set[str]()
         self.count = 0
         self.batches: Iterator = iter(())
 
