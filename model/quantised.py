@@ -45,7 +45,7 @@ class Binary(nn.Module):
     bits = 8
 
     def forward(self, images: Tensor) -> Tensor:
-        return 2.0 * images.float() - PIXEL_MAX
+        return 2.0 * images.to(torch.get_default_dtype()) - PIXEL_MAX
 
 
 class Quantise(nn.Module):
@@ -139,7 +139,7 @@ class PixelConv2d(nn.Module):
         return (self._step() / PIXEL_MAX).expand(self.c_out)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = 2.0 * images.float() - PIXEL_MAX
+        x = 2.0 * images.to(torch.get_default_dtype()) - PIXEL_MAX
         sums = functional.conv2d(
             x, self.numbers(), stride=self.stride, padding=self.kernel // 2
         )

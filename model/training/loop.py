@@ -69,9 +69,10 @@ class Trainer:
         number = torch.get_default_dtype()
         self.teacher = teacher if teacher is None else teacher.to(device, number)
         self.data, self.test = (source(data, device, ranks) for data in (train, test))
+        net.to(number)
         if config.exported:
             link(net, self.data.image)
-        net.to(device, number)
+        net.to(device)
         # Training steps alone run what is shared or compiled; the parameters are the network's own.
         self.stepped = ranks.wrap(net, unused=config.first != "none")
         if config.compile:
