@@ -181,7 +181,7 @@ def test_cifar100_binary_and_python_versions(small_cifar100):
     python = folder / "other" / "cifar-100-python"
     python.mkdir(parents=True)
     for split, (images, coarse, fine) in arrays.items():
-        content = {b"data": images, b"fine_labels": fine.tolist(), b"coarse_labels": coarse.tolist()}
+        content = {b"data": images, b"fine_labels": fine.tolist(), b"coarse_labels": [19]}
         (python / split).write_bytes(pickle.dumps(content, protocol=4))
         for where in (folder, folder / "cifar-100-binary", folder / "other", python):
             if where == python:
@@ -249,7 +249,7 @@ def test_damaged_pickles(small_cifar, seed):
 
 
 def test_unknown_name_and_split():
-    with pytest.raises(UserError, match="digits, mnist, fashion-mnist, cifar10, cifar100, imagenet"):
+    with pytest.raises(UserError, match="digits, mnist, .*, cifar10, cifar100, imagenet"):
         datasets.load("svhn")
     with pytest.raises(UserError, match="imagenet is a tree of pictures: only .*model.train"):
         datasets.load("imagenet")

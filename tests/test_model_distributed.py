@@ -124,7 +124,8 @@ def test_ctrl_c_stops_all_at_one_step_and_one_process_goes_on(tmp_path):
     assert again[-1] == "--resume"
     # The batch is the global one, so that any number of processes may go on.
     for words in (command(out, *more, "--resume"), command(whole, *more)):
-        assert subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True).returncode == 0
+        alone = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True)
+        assert alone.returncode == 0
     assert same(out, whole)
 
 
@@ -160,8 +161,8 @@ run_command(train.main)
     [
         ("raise UserError('the disk is full')", [2, 2],
          "error: process 1 of 0 to 1: the disk is full\n"),
-        ("os._exit(9)", [2, 9], "error: process 0 of 0 to 1: another process of this run has ended; "
-         "start all of them again with --resume\n"),
+        ("os._exit(9)", [2, 9],
+         "error: process 0 of 0 to 1: another process of this run has ended; start all of them again with --resume\n"),
     ],
     ids=["error", "killed"],
 )  # fmt: skip

@@ -31,7 +31,7 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     """
     config = trainer.config
     if not config.exported:
-        return _finish_teacher(trainer, folder)
+        return _finish_teacher(trainer, folder, test)
     name = config.export_name
     image = datasets.source(config.dataset).image
     network = export.export(trainer.net, image, name)
@@ -92,13 +92,13 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     return metrics
 
 
-def _finish_teacher(trainer: Trainer, folder: Path) -> dict:
+def _finish_teacher(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     """Write and say what a float network reached; its checkpoint is what others learn from."""
     config = trainer.config
     net = trainer.net
     with working("testing"):
-        right = verify.predict(net, trainer.test_images) == trainer.test_labels
-    accuracy = float(right.double().mean())
+        right = verify.predict(net, torch.from_numpy(test.images)).numpy() == test.labels
+    accuracy = float(right.mean())
     metrics = {
         "command": config.command(),
         "dataset": config.dataset,

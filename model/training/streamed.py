@@ -87,7 +87,9 @@ class Streamed:
     def sample(self, count: int) -> tuple[Tensor, Tensor]:
         """Up to ``count`` middle crops from all over the tree, and their labels."""
         numbers = np.linspace(0, len(self.tree) - 1, min(count, len(self.tree))).astype(int)
+        counted = self.count
         parts = [part for part in self._tests(numbers) if len(part[1])]
+        self.count = counted  # these are no part of an epoch
         if not parts:
             raise UserError(f"{self.tree.folder}: none of {len(numbers)} pictures can be decoded")
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
