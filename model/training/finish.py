@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from model import datasets, export, verify
 from model.codebooks import tau_of
@@ -59,6 +60,7 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "float_accuracy": agreement.float_accuracy,
         "test_images": agreement.images,
         "disagreements": agreement.disagreements,
+        "teacher_accuracy": _accuracy(trainer.teacher, trainer),
         "stored_bits": bits_stored,
         "bit_ops": operations,
         "streams": streams,
@@ -90,13 +92,19 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     return metrics
 
 
+def _accuracy(net: nn.Module | None, trainer: Trainer) -> float | None:
+    """A float network's, on the test images; None without one."""
+    if net is None:
+        return None
+    with working("testing the float network"):
+        right = verify.predict(net, trainer.test_images) == trainer.test_labels
+    return float(right.double().mean())
+
+
 def _finish_teacher(trainer: Trainer, folder: Path) -> dict:
     """Write and say what a float network reached; its checkpoint is what others learn from."""
     config = trainer.config
-    net = trainer.net
-    with working("testing"):
-        right = verify.predict(net, trainer.test_images) == trainer.test_labels
-    accuracy = float(right.double().mean())
+    accuracy = _accuracy(trainer.net, trainer)
     metrics = {
         "command": config.command(),
         "dataset": config.dataset,
@@ -107,7 +115,7 @@ def _finish_teacher(trainer: Trainer, folder: Path) -> dict:
         "test_accuracy": accuracy,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "test_images": len(right),
+        "test_images": len(trainer.test_labels),
         "seconds": round(trainer.seconds, 1),
         "config": dataclasses.asdict(config),
         "python": platform.python_version(),
@@ -116,7 +124,7 @@ def _finish_teacher(trainer: Trainer, folder: Path) -> dict:
     write_json(folder / METRICS, metrics)
     print(
         f"{folder}: a float network with a test accuracy of {100 * accuracy:.2f} % "
-        f"({len(right)} images), to learn from with --teacher {folder}; "
+        f"({len(trainer.test_labels)} images), to learn from with --teacher {folder}; "
         f"trained in {trainer.seconds:.0f} s",
         flush=True,
     )

@@ -14,20 +14,21 @@ from torch.nn import functional
 
 from model.calibrate import calibrate, calibrated
 from model.datasets import Dataset
+from model.errors import UserError
 from model.layers import SubBitConv2d
 from model.learnt import Codebook
 from model.link import link
 from model.training import checkpoint
+from model.training.aim import aim, reduced
 from model.training.augment import augment
+from model.training.compiled import compiled
 from model.training.config import TrainConfig
 from model.training.diverged import check_loss
 from model.training.files import JsonLines
-from model.training.mixup import blend
 from model.training.moves import codebooks_entry
 from model.training.progress import Progress
 from model.training.schedule import rate
 from model.training.stages import first_steps, set_stage
-from model.training.teacher import taught
 from model.verify import predict
 
 __all__ = ["Trainer", "codebook_groups"]
@@ -60,7 +61,7 @@ class Trainer:
         if config.exported:
             link(net, tuple(train.images.shape[1:]))
         # Only training steps run what is compiled; the parameters are the network's own.
-        self.stepped = torch.compile(net) if config.compile else net
+        self.stepped = compiled(net) if config.compile else net
         self.classes = len(train.classes)
         self.images = torch.from_numpy(train.images)
         self.labels = torch.from_numpy(train.labels)
@@ -100,12 +101,18 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Go back to a `state`."""
-        self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["generator"])
-        for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
-            setattr(self, name, state[name])
+        """Go back to a `state`; UserError where it is not one of this network."""
+        try:
+            self.net.load_state_dict(state["net"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["generator"])
+            for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
+                setattr(self, name, state[name])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"the checkpoint is of another network than --net {self.config.net} is now: "
+                "choose another --out, or use --restart"
+            ) from error
 
     def run(
         self,
@@ -187,17 +194,10 @@ class Trainer:
         self._settle()
         generator = self._generator(self.epoch, self.step)
         images = augment(self.images[chosen], self.config.shift, self.config.flip, generator)
-        labels = targets = self.labels[chosen]
-        if self.config.mixup:
-            key = self._key(self.epoch, self.step)
-            images, targets = blend(images, labels, self.classes, self.config.mixup, key)
-        elif self.teacher is not None:
-            targets = functional.one_hot(labels, self.classes).float()
-        reduced = self.config.precision == "bf16"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
+        labels, key = self.labels[chosen], self._key(self.epoch, self.step)
+        images, targets = aim(self.config, self.teacher, images, labels, self.classes, key)
+        with reduced(self.config, images):
             scores = self.stepped(images)
-            if self.teacher is not None:
-                targets = taught(self.teacher, images, targets, self.config.distil)
         loss = functional.cross_entropy(scores, targets, label_smoothing=self.config.smoothing)
         value = loss.item()
         check_loss(value, self.classes, self.done, self.config)
