@@ -135,7 +135,7 @@ def _config(options: argparse.Namespace, ranks: Ranks = ALONE) -> TrainConfig:
     facts = datasets.source(config.dataset)
     if not 2 <= config.batch <= facts.sizes[0]:
         raise UserError(f"--batch {config.batch} must be from 2 to {facts.sizes[0]}")
-    ranks.check_batch(config.batch)
+    ranks.check(config.batch, config.compile)
     pictures.check_options(options)
     if config.shifts and not isinstance(NETS[config.net], ResNetConfig):
         raise UserError(f"--shifts is for residual networks, and --net {config.net} is none")

@@ -180,7 +180,7 @@ def test_cifar100_binary_and_python_versions(small_cifar100):
     folder, arrays = small_cifar100
     python = folder / "other" / "cifar-100-python"
     python.mkdir(parents=True)
-    for split, (images, coarse, fine) in arrays.items():
+    for split, (images, _, fine) in arrays.items():
         content = {b"data": images, b"fine_labels": fine.tolist(), b"coarse_labels": [19]}
         (python / split).write_bytes(pickle.dumps(content, protocol=4))
         for where in (folder, folder / "cifar-100-binary", folder / "other", python):

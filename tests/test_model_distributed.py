@@ -162,7 +162,8 @@ run_command(train.main)
         ("raise UserError('the disk is full')", [2, 2],
          "error: process 1 of 0 to 1: the disk is full\n"),
         ("os._exit(9)", [2, 9],
-         "error: process 0 of 0 to 1: another process of this run has ended; start all of them again with --resume\n"),
+         "error: process 0 of 0 to 1: another process of this run has ended; start all of them "
+         "again with --resume\n"),
     ],
     ids=["error", "killed"],
 )  # fmt: skip
@@ -224,7 +225,7 @@ def test_one_process_alone_needs_nothing():
     net = nn.Conv2d(1, 1, 1)
     assert ALONE.wrap(net) is net and ALONE.launcher == ["python"] and ALONE.first
     assert ALONE.sums(1.5, 2) == [1.5, 2] and ALONE.any(True) and not ALONE.any(False)
-    ALONE.connect("cpu"), ALONE.check_equal(net), ALONE.check_batch(7)
+    ALONE.connect("cpu"), ALONE.check_equal(net), ALONE.check(7, True)
     with distributed.joined() as ranks:
         assert ranks is ALONE
 
@@ -237,7 +238,9 @@ def test_parts_and_launchers():
     assert words == ["torchrun", "--nnodes", "2", "--nproc-per-node", "4"]
     for batch in (10, 3):
         with pytest.raises(UserError, match=f"--batch {batch} is shared by 3"):
-            Ranks(1, 3).check_batch(batch)
+            Ranks(1, 3).check(batch, False)
+    with pytest.raises(UserError, match="--compile is for one process"):
+        Ranks(1, 3).check(9, True)
 
 
 def test_the_device_follows_the_machine(monkeypatch):

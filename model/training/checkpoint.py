@@ -4,6 +4,7 @@ Written with torch.save and read with ``weights_only``, which builds tensors and
 executes nothing.
 """
 
+import io
 import pickle
 import warnings
 from dataclasses import asdict
@@ -22,9 +23,20 @@ VERSION = 1
 
 
 def write(folder: Path, config: TrainConfig, state: dict) -> None:
-    """Put ``state`` (tensors and plain values) into the run's folder, in one step."""
+    """Put ``state`` (tensors and plain values) into the run's folder, in one step.
+
+    Raises UserError where that cannot be, as on a full disk; the checkpoint of before stays.
+    """
     content = {"version": VERSION, "config": asdict(config), "state": state}
-    write_whole(folder / CHECKPOINT, lambda file: torch.save(content, file))
+    # By way of memory: torch does not say what went wrong with a file.
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    try:
+        write_whole(folder / CHECKPOINT, lambda file: file.write(packed.getbuffer()))
+    except UserError as error:
+        raise UserError(
+            f"{error}; the checkpoint of before is as it was: make room and go on with --resume"
+        ) from error
 
 
 def read(folder: Path, config: TrainConfig) -> dict:

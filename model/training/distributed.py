@@ -85,8 +85,11 @@ class Ranks:
             ) from error
         self._store = distributed.PrefixStore("model.train", store)
 
-    def check_batch(self, batch: int) -> None:
-        """Raise UserError where a global batch has not as many images for each process."""
+    def check(self, batch: int, compiled: bool) -> None:
+        """Raise UserError where a global batch has not as many images for each process, or where
+        one process alone can compile its steps."""
+        if compiled and self.count > 1:
+            raise UserError("--compile is for one process: leave it out")
         if batch % self.count or batch < 2 * self.count:
             raise UserError(
                 f"--batch {batch} is shared by {self.count} processes: it must be a multiple of "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from model import datasets, export, verify
 from model.codebooks import tau_of
@@ -59,6 +60,7 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "float_accuracy": agreement.float_accuracy,
         "test_images": agreement.images,
         "disagreements": agreement.disagreements,
+        "teacher_accuracy": _accuracy(trainer.teacher, test),
         "stored_bits": bits_stored,
         "bit_ops": operations,
         "streams": streams,
@@ -92,13 +94,20 @@ def finish(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     return metrics
 
 
+def _accuracy(net: nn.Module | None, test: Dataset) -> float | None:
+    """A float network's, on the test images; None without one."""
+    if net is None:
+        return None
+    net.to("cpu", torch.float32)
+    with working("testing the float network"):
+        right = verify.predict(net, torch.from_numpy(test.images)).numpy() == test.labels
+    return float(right.mean())
+
+
 def _finish_teacher(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     """Write and say what a float network reached; its checkpoint is what others learn from."""
     config = trainer.config
-    net = trainer.net
-    with working("testing"):
-        right = verify.predict(net, torch.from_numpy(test.images)).numpy() == test.labels
-    accuracy = float(right.mean())
+    accuracy = _accuracy(trainer.net, test)
     metrics = {
         "command": config.command(),
         "dataset": config.dataset,
@@ -109,7 +118,7 @@ def _finish_teacher(trainer: Trainer, folder: Path, test: Dataset) -> dict:
         "test_accuracy": accuracy,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "test_images": len(right),
+        "test_images": len(test),
         "seconds": round(trainer.seconds, 1),
         "config": dataclasses.asdict(config),
         "python": platform.python_version(),
@@ -118,7 +127,7 @@ def _finish_teacher(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     write_json(folder / METRICS, metrics)
     print(
         f"{folder}: a float network with a test accuracy of {100 * accuracy:.2f} % "
-        f"({len(right)} images), to learn from with --teacher {folder}; "
+        f"({len(trainer.test_labels)} images), to learn from with --teacher {folder}; "
         f"trained in {trainer.seconds:.0f} s",
         flush=True,
     )

@@ -19,18 +19,18 @@ from model.layers import SubBitConv2d
 from model.learnt import Codebook
 from model.link import link
 from model.training import checkpoint
+from model.training.aim import aim, reduced
 from model.training.augment import augment
 from model.training.batches import source
+from model.training.compiled import compiled
 from model.training.config import TrainConfig
 from model.training.distributed import ALONE, Ranks
 from model.training.diverged import check_loss
 from model.training.files import JsonLines
-from model.training.mixup import blend
 from model.training.moves import codebooks_entry
 from model.training.progress import Progress
 from model.training.schedule import rate
 from model.training.stages import first_steps, set_stage
-from model.training.teacher import taught
 from model.verify import predict
 
 __all__ = ["Trainer", "codebook_groups"]
@@ -74,9 +74,8 @@ class Trainer:
             link(net, self.data.image)
         net.to(device)
         # Training steps alone run what is shared or compiled; the parameters are the network's own.
-        self.stepped = ranks.wrap(net, unused=config.first != "none")
-        if config.compile:
-            self.stepped = torch.compile(self.stepped)
+        stepped = compiled(net) if config.compile else net
+        self.stepped = ranks.wrap(stepped, unused=config.first != "none")
         self.classes = len(train.classes)
         groups = codebook_groups(net, config.codebook_rate)
         self.optimiser = torch.optim.Adam(groups, lr=config.rate)
@@ -112,18 +111,18 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Go back to a `state`."""
+        """Go back to a `state`; UserError where it is not one of this network."""
         try:
             self.net.load_state_dict(state["net"])
-        except RuntimeError as error:
+            self.optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["generator"])
+            for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
+                setattr(self, name, state[name])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                "the checkpoint is of a network of another shape: use the data that it was trained "
-                "with, choose another --out, or use --restart"
+                f"the checkpoint is of another network than --net {self.config.net} is now: "
+                "choose another --out, or use --restart"
             ) from error
-        self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["generator"])
-        for name in ("epoch", "step", "loss_sum", "correct", "seconds"):
-            setattr(self, name, state[name])
 
     def run(
         self,
@@ -225,20 +224,13 @@ class Trainer:
         images, labels = self.data.take(chosen)
         if self.data.whole:
             images = augment(images, self.config.shift, self.config.flip, generator)
-        targets = labels
-        if self.config.mixup:
-            key = self._key(self.epoch, self.step)
-            images, targets = blend(images, labels, self.classes, self.config.mixup, key)
-        elif self.teacher is not None:
-            targets = functional.one_hot(labels, self.classes).float()
-        images, labels, targets = map(self.data.part, (images, labels, targets))
-        reduced = self.config.precision == "bf16"
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced):
+        images, targets = aim(
+            self.config, self.teacher, images, labels, self.classes,
+            self._key(self.epoch, self.step), self.data.part,
+        )  # fmt: skip
+        labels = self.data.part(labels)
+        with reduced(self.config, images):
             scores = self.stepped(images)
-            if self.teacher is not None:
-                targets = taught(self.teacher, images, targets, self.config.distil)
-        if targets.is_floating_point():
-            targets = targets.to(torch.get_default_dtype())
         loss = functional.cross_entropy(scores, targets, label_smoothing=self.config.smoothing)
         right = (scores.argmax(1) == labels).sum()
         value, right = self.ranks.sums(loss.item() / self.ranks.count, right.item())

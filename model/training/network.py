@@ -15,9 +15,13 @@ from model.training.config import FLOAT, TrainConfig
 __all__ = ["build_net", "floated"]
 
 
-def build_net(config: TrainConfig, classes: int) -> nn.Module:
-    """A fresh network; codebooks are drawn from the seed, weights from torch's generator."""
-    described = net_config(config.net, datasets.source(config.dataset).image)
+def build_net(config: TrainConfig, classes: int | None = None) -> nn.Module:
+    """A fresh network; codebooks are drawn from the seed, weights from torch's generator.
+
+    ``classes`` are the data set's where they are not given, as they must be for a tree of pictures.
+    """
+    facts = datasets.source(config.dataset)
+    described, classes = net_config(config.net, facts.image), classes or len(facts.classes)
     described = dataclasses.replace(described, padding=config.padding, classes=classes)
     if config.shifts:
         described = dataclasses.replace(described, shifts=True)

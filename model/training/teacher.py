@@ -31,7 +31,7 @@ def teacher_config(config: TrainConfig) -> TrainConfig:
     )
 
 
-def load_teacher(folder: Path, config: TrainConfig, classes: int) -> nn.Module:
+def load_teacher(folder: Path, config: TrainConfig, classes: int | None = None) -> nn.Module:
     """The trained float network in the run's folder ``folder``, for evaluation only.
 
     Raises UserError where there is none, its run has not ended, or it is for other images.
