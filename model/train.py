@@ -220,6 +220,7 @@ def _run(
     if not ended:
         ranks.say(f"interrupted: saved after step {trainer.done} of {trainer.total}; go on with:")
         ranks.say(f"  {again}")
+        ranks.any(False)  # no process leaves, and has torchrun end the rest, before this is said
         return 130
     if ranks.first:
         net.to("cpu", torch.float32)

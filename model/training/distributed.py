@@ -219,6 +219,11 @@ def joined() -> Iterator[Ranks]:
         if ranks._store is None:
             raise
         raise type(error)(f"{name}: {error}") from error
+    except SystemExit as error:
+        # Options that cannot be: the first process says so, if torchrun lets it.
+        if error.code and not ranks.first:
+            time.sleep(GRACE)
+        raise
     except KeyboardInterrupt:
         if ranks.first:
             raise

@@ -127,7 +127,7 @@ def _finish_teacher(trainer: Trainer, folder: Path, test: Dataset) -> dict:
     write_json(folder / METRICS, metrics)
     print(
         f"{folder}: a float network with a test accuracy of {100 * accuracy:.2f} % "
-        f"({len(trainer.test_labels)} images), to learn from with --teacher {folder}; "
+        f"({len(test)} images), to learn from with --teacher {folder}; "
         f"trained in {trainer.seconds:.0f} s",
         flush=True,
     )

@@ -144,9 +144,15 @@ class Streamed:
             pin_memory=self.device != "cpu",
             prefetch_factor=AHEAD if workers else None,
         )
-        for images, labels, broken in loader:
-            self._tell(broken)
-            yield images, labels
+        try:
+            for images, labels, broken in loader:
+                self._tell(broken)
+                yield images, labels
+        except RuntimeError as error:
+            raise UserError(
+                f"{self.tree.folder}: a process that decodes pictures has ended "
+                f"({str(error).splitlines()[0]}): try fewer --workers"
+            ) from error
 
     def _tell(self, broken: list[str]) -> None:
         """Name what was not named before, or refuse it."""
