@@ -25,8 +25,9 @@ from model.nets import NETS, ResNetConfig, net_config
 from model.rules import PADDINGS
 from model.training import device, pictures
 from model.training.config import DEFAULTS, FLOAT, FLOAT_RATE, TrainConfig
-from model.training.distributed import ALONE, Ranks, Unseen, joined
+from model.training.distributed import ALONE, Ranks, Unseen
 from model.training.files import CHECKPOINT, LINES, METRICS, TEACHER, JsonLines
+from model.training.joined import joined
 from model.training.options import add_recipe, check_recipe, whole
 from model.training.progress import make_progress, working
 

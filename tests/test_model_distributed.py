@@ -18,9 +18,10 @@ from torch import nn  # noqa: E402
 
 from model import format, train  # noqa: E402
 from model.errors import UserError  # noqa: E402
-from model.training import device, distributed  # noqa: E402
+from model.training import device  # noqa: E402
 from model.training.augment import augment  # noqa: E402
 from model.training.distributed import ALONE, Ranks  # noqa: E402
+from model.training.joined import joined  # noqa: E402
 
 ROOT = Path(train.__file__).parent.parent
 # The same whatever way the batch is cut: nothing is rounded that a sign could tell.
@@ -176,7 +177,7 @@ def test_a_process_that_fails_ends_all_with_one_line(action, statuses, line, tmp
 NORMS = """
 import sys, torch
 from torch import distributed, nn
-from model.training.distributed import joined
+from model.training.joined import joined
 from model.training.norms import share_norms
 torch.manual_seed(int(sys.argv[1]))
 x = torch.randn(6, 5, 3, 2) * 3 + torch.arange(5.0)[:, None, None] * 10
@@ -226,7 +227,7 @@ def test_one_process_alone_needs_nothing():
     assert ALONE.wrap(net) is net and ALONE.launcher == ["python"] and ALONE.first
     assert ALONE.sums(1.5, 2) == [1.5, 2] and ALONE.any(True) and not ALONE.any(False)
     ALONE.connect("cpu"), ALONE.check_equal(net), ALONE.check(7, True)
-    with distributed.joined() as ranks:
+    with joined() as ranks:
         assert ranks is ALONE
 
 

@@ -9,21 +9,15 @@ torch's DistributedDataParallel. So weights, codebooks and optimisers stay equal
 import contextlib
 import hashlib
 import os
-import re
-import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from model.errors import CheckError, UserError
 
-__all__ = ["ALONE", "Ranks", "Unseen", "joined"]
+__all__ = ["ALONE", "Ranks", "Unseen"]
 
-# How long a process that has nothing to say waits for torchrun to end it, in seconds.
-GRACE = 5.0
 # How long a collective operation may take: one process may be decoding files, or writing them.
 TIMEOUT = timedelta(minutes=30)
-LOST = re.compile(r"(?i)connection|gloo|nccl|socket|timed out|timeout|peer")
 
 
 class Ranks:
@@ -157,7 +151,11 @@ class Ranks:
                 "all of them need the same data, release of torch, and kind of processor or GPU"
             )
 
-    def _speaks(self) -> bool:
+    @property
+    def connected(self) -> bool:
+        return self._store is not None
+
+    def speaks(self) -> bool:
         """Whether this process is the first to fail, and so the one that says why."""
         if self._store is None:
             return self.first
@@ -166,7 +164,8 @@ class Ranks:
         except RuntimeError:
             return True
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Part with the other processes, when nothing is left to do together."""
         if self._store is not None:
             from torch import distributed
 
@@ -189,54 +188,6 @@ class Unseen:
         return None
 
     step = epoch = note = add = _nothing
-
-
-@contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
-    """The processes that torchrun's variables describe; one alone without them.
-
-    Where processes fail, one speaks: UserError names it. The others stay silent until torchrun
-    ends them, and exit with the same status where it does not.
-    """
-    number, count, local, here = (
-        int(os.environ.get(name, default))
-        for name, default in (
-            ("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1)
-        )
-    )  # fmt: skip
-    if count == 1:
-        yield ALONE
-        return
-    ranks = Ranks(number, count, local, here)
-    name = f"process {number} of 0 to {count - 1}"
-    try:
-        yield ranks
-        ranks._leave()
-    except UserError as error:
-        if not ranks._speaks():
-            time.sleep(GRACE)
-            sys.exit(error.exit_status)
-        if ranks._store is None:
-            raise
-        raise type(error)(f"{name}: {error}") from error
-    except SystemExit as error:
-        # Options that cannot be: the first process says so, if torchrun lets it.
-        if error.code and not ranks.first:
-            time.sleep(GRACE)
-        raise
-    except KeyboardInterrupt:
-        if ranks.first:
-            raise
-        sys.exit(130)
-    except RuntimeError as error:
-        if not LOST.search(str(error)):
-            raise
-        time.sleep(GRACE)
-        if not ranks._speaks():
-            sys.exit(2)
-        raise UserError(
-            f"{name}: another process of this run has ended; start all of them again with --resume"
-        ) from error
 
 
 def _line(error: Exception) -> str:
