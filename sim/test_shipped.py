@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hw.compiler import compile_network
+from hw.cycles import total_cycles
 from model import datasets, golden
 from model.shipped import load_model, names
 from sim.verify import verify
@@ -31,14 +32,22 @@ def test_digits(sim_engine, array):
     assert accuracy >= 0.75
 
 
+@BOTH
+@pytest.mark.parametrize("name", names())
+def test_every_one_compiles_for_the_accelerator(name, array):
+    """By name, as hw.plan, hw.build and sim.run take it; at most 10 ms an image at 100 MHz."""
+    network = load_model(name)
+    program = compile_network(network, array=array, pixels=32, channels=16)
+    assert 0 < total_cycles(program) < 1_000_000
+
+
 @pytest.mark.slow
 @pytest.mark.needs_data
 @pytest.mark.both_engines
 @BOTH
-def test_mnist(sim_engine, array, data_dir):
-    if "mnist" not in names():
-        pytest.skip("no mnist network is shipped yet")
-    verdict, accuracy = run("mnist", data_dir, sim_engine, array, 2, pixels=32, channels=16)
+@pytest.mark.parametrize("name", [name for name in names() if name.endswith("mnist")])
+def test_mnist_and_fashion_mnist(sim_engine, array, data_dir, name):
+    verdict, accuracy = run(name, data_dir, sim_engine, array, 2, pixels=32, channels=16)
     assert accuracy >= 0.5
     useful = sum(row.useful for row in verdict.predicted)
     assert useful / verdict.recording.intervals[-1] >= 0.85
