@@ -159,9 +159,9 @@ run_command(train.main)
     ("action", "statuses", "line"),
     [
         ("raise UserError('the disk is full')", [2, 2],
-         "error: process 1 of 0 to 1: the disk is full\n"),
+         "error: rank 1 of 2: the disk is full\n"),
         ("os._exit(9)", [2, 9],
-         "error: process 0 of 0 to 1: another process of this run has ended; start all of them "
+         "error: rank 0 of 2: another process of this run has ended; start all of them "
          "again with --resume\n"),
     ],
     ids=["error", "killed"],

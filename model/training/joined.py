@@ -35,7 +35,7 @@ def joined() -> Iterator[Ranks]:
         yield ALONE
         return
     ranks = Ranks(number, count, local, here)
-    name = f"process {number} of 0 to {count - 1}"
+    name = f"rank {number} of {count}"
     try:
         yield ranks
         ranks.leave()
