@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from hw.boards import Board
 from hw.flow.xc7.open_tools import OpenTools, find_open_tools
 from hw.flow.xc7.risks import Risk
-from hw.flow.xc7.router import VIVADO, installed
+from hw.flow.xc7.router import OPENXC7, VIVADO, installed
 from model.errors import UserError
 
 __all__ = ["FLOWS", "NETLIST", "Flow", "choose_flow"]
 
+INSTALL = f"{OPENXC7} has all of it, docs/flows.md says more"
 FLOWS = ("auto", "open", "vivado", "netlist")
 
 
@@ -50,9 +51,9 @@ def choose_flow(board: Board, wanted: str) -> Flow:
     if tools:
         return Flow("open", f"Open flow with {tools.router.name}, chips in {tools.chips}.", tools)
     if wanted == "open":
-        raise UserError(f"--flow open: not installed: {'; '.join(missing)} (see docs/flows.md)")
+        raise UserError(f"--flow open: not there: {', '.join(missing)}; {INSTALL}")
     if installed(VIVADO):
-        return Flow("vivado", f"Vivado flow, as {missing[0]} is missing." if missing else "")
+        return Flow("vivado", f"Vivado flow, as {missing[0]} is not there." if missing else "")
     if wanted == "vivado":
         raise UserError(
             f"--flow vivado: vivado is not on the path, nor named by {VIVADO.variable}: source its "
@@ -60,6 +61,6 @@ def choose_flow(board: Board, wanted: str) -> Flow:
         )
     return Flow(
         "netlist",
-        "The flow ends at the netlist. For a bitstream install either Vivado or an open flow "
-        f"(docs/flows.md), of which is missing: {'; '.join(missing)}.",
+        "The flow ends at the netlist. For a bitstream install Vivado or an open flow; of that is "
+        f"not there: {', '.join(missing)}; {INSTALL}.",
     )

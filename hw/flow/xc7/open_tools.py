@@ -36,7 +36,7 @@ def find_open_tools(part: str) -> tuple[OpenTools | None, list[str]]:
     program = installed(router.tool) if router else Path()
     parts = part_database(part, program)
     if parts is None:
-        missing.append(f"prjxray's database with artix7/{part} (its folder in {PART_VARIABLE})")
+        missing.append(f"prjxray-db with artix7/{part} (its folder in {PART_VARIABLE})")
     missing += [_wanted(tool) for tool in (FASM2FRAMES, FRAMES2BIT) if not installed(tool)]
     if missing:
         return None, missing
@@ -64,4 +64,4 @@ def _router(part: str) -> tuple[Router | None, Path | None, list[str]]:
 
 
 def _wanted(tool: Tool) -> str:
-    return f"{tool.name} (on the path, or in {tool.variable}; {tool.remedy})"
+    return f"{tool.name} (on the path or in {tool.variable})"

@@ -14,7 +14,8 @@ from hw.flow.xc7.risks import Risk, risks_of_fork, risks_of_mainline
 from model.errors import UserError
 
 __all__ = [
-    "FASM2FRAMES", "FORK", "FRAMES2BIT", "MAINLINE", "VIVADO", "Router", "ask_router", "installed",
+    "FASM2FRAMES", "FORK", "FRAMES2BIT", "MAINLINE", "OPENXC7", "VIVADO", "Router", "ask_router",
+    "installed",
 ]  # fmt: skip
 
 OPENXC7 = "github.com/openXC7/toolchain-installer"
