@@ -5,7 +5,7 @@ import random
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
@@ -81,25 +81,32 @@ def test_carry_chains_are_what_routers_take(tmp_path, avoid):
     )
 
 
-class Products(Component):
-    """What a stream does with a DSP block, small enough for a proof."""
+SHAPES = ((4, 5), (6, 3), (2, 2))
 
-    a: In(4)
-    b: In(5)
-    product: Out(9)
+
+class Products(Component):
+    """What a stream does with DSP blocks, small enough for a proof; odd and even widths."""
+
+    a: In(6)
+    b: In(6)
+    products: Out(sum(a + b for a, b in SHAPES))
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.scale_multiply0 = multiplier = Multiplier(4, 5)
-        m.d.comb += [
-            multiplier.a.eq(self.a), multiplier.b.eq(self.b), self.product.eq(multiplier.product),
-        ]  # fmt: skip
+        products = []
+        for number, (a_bits, b_bits) in enumerate(SHAPES):
+            multiplier = Multiplier(a_bits, b_bits)
+            m.submodules[f"scale_multiply{number}"] = multiplier
+            m.d.comb += [multiplier.a.eq(self.a), multiplier.b.eq(self.b)]
+            products.append(multiplier.product)
+        m.d.comb += self.products.eq(Cat(products))
         return m
 
 
 def test_products_of_streams_without_dsp_blocks(tmp_path):
     source = rtlil.convert(Products(), name="top", emit_src=False)
     module = proven(tmp_path, source, {Risk.DSP})
+    assert "CARRY4" in kinds(module)
     assert not [kind for kind in kinds(module) if kind.startswith("DSP")]
     assert risky_cells(module) == []
 

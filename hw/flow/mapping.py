@@ -41,6 +41,7 @@ _DSP = {
     ),
 }
 _PRODUCTS = "*multiply*/t:$mul"
+_SOFT = f"techmap -map {Path(__file__).with_name('mul_lut.v')} {_PRODUCTS}"
 
 # Memories, where some widths of block RAM are to be avoided. 36 bits a port are wrong in the very
 # versions in which 72 are.
@@ -61,8 +62,8 @@ def mapping(
     avoid : what the router gets wrong (xc7); it is made of other cells.
     """
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
-    products = [] if Risk.DSP in avoid else [_DSP[family].format(products=_PRODUCTS)]
-    reduce = "; ".join([f"hierarchy -top {top}", "proc", _REDUCE, *products, _CARRIES])
+    products = _SOFT if Risk.DSP in avoid else _DSP[family].format(products=_PRODUCTS)
+    reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}; {_CARRIES}"
     clean = "flatten; opt_clean -purge"
     if family == "ecp5":
         return f"{reduce}; {clean}; synth_ecp5 -top {top}"

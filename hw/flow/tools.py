@@ -16,7 +16,7 @@ from hw.flow.progress import Stage
 from model.errors import CheckError, UserError
 
 __all__ = [
-    "ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_for_text", "run_tool",
+    "ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_for_text", "run_told", "run_tool",
     "tool_version",
 ]  # fmt: skip
 
@@ -85,7 +85,7 @@ def tool_version(tool: Tool, stage: Stage) -> str:
     stage.line = f"asking {tool.name} for its version (its first run prepares it, up to a minute)"
     lines: list[str] = []
     # ecppack tells its version and then misses its input.
-    _run([*find_tool(tool), tool.version_option], Path.cwd(), lines.append)
+    run_told([*find_tool(tool), tool.version_option], Path.cwd(), lines.append)
     for line in lines:
         if found := re.search(r"(?:[Vv]ersion|Yosys) (?:nextpnr-)?([\w.+-]+)", line):
             return found.group(1)
@@ -96,7 +96,7 @@ def run_for_text(command: list[str]) -> str:
     """What a command prints, however it ends; raises UserError where it cannot be started."""
     lines: list[str] = []
     try:
-        _run(command, Path.cwd(), lines.append)
+        run_told(command, Path.cwd(), lines.append)
     except OSError as error:
         raise UserError(f"{command[0]} cannot be run: {error.strerror}") from error
     return "\n".join(lines)
@@ -123,7 +123,7 @@ def run_tool(
     log.unlink(missing_ok=True)
     options = [tool.log_option, log.name] if tool.log_option else []
     stage.log = log
-    status = _run([*find_tool(tool), *options, *arguments], folder, told)
+    status = run_told([*find_tool(tool), *options, *arguments], folder, told)
     if not tool.log_option:
         log.write_text("".join(f"{line}\n" for line in said))
     if status:
@@ -150,7 +150,7 @@ def _reason(said: list[str], status: int) -> str:
     return f"exit status {status}" + (f" after {last!r}" if last.startswith("unrec") else "")
 
 
-def _run(command: list[str], folder: Path, told) -> int:
+def run_told(command: list[str], folder: Path, told) -> int:
     """Run a command, give each of its lines to ``told``; it never outlives this call."""
     with subprocess.Popen(
         command,
