@@ -105,7 +105,7 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
     with progress.stage("choose the array"):
         choice = choose(
             network,
-            board,
+            flow.usable(board),
             array=args.array,
             pixels=args.pixels,
             channels=args.channels,

@@ -10,7 +10,7 @@ import pytest
 
 from hw import build
 from hw.boards import BOARDS, find_board
-from hw.flow import builder, netlist
+from hw.flow import autosize, builder, netlist
 from hw.flow.flows import FLOWS, choose_flow
 from hw.flow.xc7.databases import chip_names, die_of
 from hw.flow.xc7.nextpnr import check_pins
@@ -19,6 +19,7 @@ from hw.flow.xc7.risks import Risk, risks_of_fork
 from hw.flow.xc7.router import FORK, MAINLINE, Router
 from model.errors import CheckError, UserError
 from model.format import save
+from sim.random_graph import GraphBuilder
 from sim.synthetic import random_network
 from tests import xc7_logs
 from tests.fake_xc7 import FakeXc7
@@ -217,6 +218,21 @@ def test_open_flow_goes_before_vivado_and_can_be_refused(tools):
     assert [choose_flow(ARTY, flow).name for flow in FLOWS] == [
         "open", "open", "vivado", "netlist",
     ]  # fmt: skip
+
+
+def test_an_array_is_chosen_without_the_dsp_blocks_that_the_router_gets_wrong(tools):
+    tools.router("nextpnr-xilinx", "")
+    tools.chips(FORK_CHIPS)
+    tools.prjxray()
+    graph = GraphBuilder(3, image=(1, 8, 8))
+    graph.conv(8, stream=12, prelu=True)
+    network = graph.head(classes=10, on="stream")
+    needs = [
+        [c.needs for c in autosize.candidates(network, board, "shared", 8, 2, None)]
+        for board in (choose_flow(ARTY, "open").usable(ARTY), ARTY)
+    ]
+    for soft, hard in zip(*needs, strict=True):
+        assert hard.dsp == 16 and soft.dsp == 0 and soft.lut == hard.lut + 67 * 16
 
 
 def test_netlist_says_what_is_missing(tools, run, tmp_path):

@@ -1,6 +1,6 @@
 """Which way a build takes from the netlist on: open tools, Vivado, or nowhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.boards import Board
 from hw.flow.xc7.open_tools import OpenTools, find_open_tools
@@ -29,6 +29,12 @@ class Flow:
     def avoid(self) -> frozenset[Risk]:
         """What synthesis must not make, because the router gets it wrong."""
         return self.tools.router.risks if self.tools else frozenset()
+
+    def usable(self, board: Board) -> Board:
+        """The board as the flow can use it: without DSP blocks where the router gets them wrong."""
+        if Risk.DSP not in self.avoid:
+            return board
+        return replace(board, available=board.available | {"dsp": 0})
 
 
 NETLIST = Flow("netlist", "The flow ends at the netlist, as asked for.")
