@@ -1,8 +1,9 @@
 """Build a network's engine for a board: ``python -m hw.build --board arty_a7``.
 
-For every board: elaborate, synthesise, count against what the part has. For the ULX3S also place
-and route, and a bitstream. Ends with ``report.json`` and ``report.md`` in the output folder; with
-exit status 1 for a design that does not fit or misses its clock, 2 for bad input.
+For every board: elaborate, synthesise, count against what the part has. Then place and route, and a
+bitstream: for the ULX3S always, for the Arty where its tools are installed (``--flow``). Ends with
+``report.json`` and ``report.md`` in the output folder; with exit status 1 for a design that does
+not fit or misses its clock, 2 for bad input.
 """
 
 import argparse
@@ -16,10 +17,11 @@ from typing import NoReturn
 from hw.boards import BOARDS, find_board
 from hw.flow.autosize import choose
 from hw.flow.builder import Request, build, tools_of
+from hw.flow.flows import FLOWS, choose_flow
 from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
-from hw.flow.tools import ECPPACK, find_tool
+from hw.flow.tools import find_tool
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
@@ -37,7 +39,7 @@ class _ListBoards(argparse.Action):
 
     def __call__(self, parser, namespace, values, option=None) -> NoReturn:
         for board in BOARDS.values():
-            stage = "bitstream" if ECPPACK in tools_of(board) else "netlist"
+            stage = "netlist" if choose_flow(board, "auto").name == "netlist" else "bitstream"
             print(
                 f"{board.name:12} {board.title:24} {board.part:20} {stage:10} "
                 f"{board.default_clock_mhz} MHz"
@@ -58,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixels", type=int, metavar="P", help="lanes (default: the largest array that fits)")
     add("--channels", type=int, metavar="C", help="input channels at once (default as above)")
     add("--fill", type=int, metavar="F", help="dot9 units a lane that fill the tables (shared)")
+    add(
+        "--flow", default="auto", metavar="|".join(FLOWS),
+        help="how to go on from the netlist (default auto: as far as what is installed goes)",
+    )  # fmt: skip
     add("--clock", metavar="MHZ", help="the engine's clock (default: the board's)")
     add("--baud", type=int, default=1_000_000, help="the serial line's speed (default 1000000)")
     add("--out", type=Path, metavar="DIR", help="output folder (default build/BOARD)")
@@ -93,12 +99,13 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
     except ValueError as error:
         raise UserError(f"{error}") from error
     network = shipped.load_model(args.model)
-    for tool in tools_of(board):
+    flow = choose_flow(board, args.flow)
+    for tool in tools_of(board, flow):
         find_tool(tool)
     with progress.stage("choose the array"):
         choice = choose(
             network,
-            board,
+            flow.usable(board),
             array=args.array,
             pixels=args.pixels,
             channels=args.channels,
@@ -114,6 +121,7 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
         baud=args.baud,
         folder=args.out or Path("build") / board.name,
         command=command,
+        flow=flow,
     )
 
 
@@ -128,6 +136,12 @@ def check(report: BuildReport) -> None:
             f"the design needs {row['used']:,g} {name} and {report.part} has "
             f"{row['available']:,g}: {remedy} (now {parameters['pixels']} pixels, "
             f"{parameters['channels']} channels)"
+        )
+    if report.risks:
+        problems.append(
+            "no bitstream was made, for the router is known to get parts of this netlist wrong "
+            f"without a word: {'; '.join(report.risks)}: take another version of it, or another "
+            "--flow"
         )
     if report.timing_met is False:
         problems.append(
@@ -166,6 +180,8 @@ def main(argv: list[str] | None = None) -> int:
     prepare_folder(request.folder)
     progress.say(f"{request.board.title}, network {request.program.network.name}")
     progress.say(request.choice)
+    if request.flow.reason:
+        progress.say(request.flow.reason)
     report = build(request, progress)
     write_report(report, request.folder)
     print(_summary(report, request.folder))

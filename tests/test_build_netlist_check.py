@@ -38,7 +38,7 @@ def test_every_known_risk_is_counted_and_explained():
     assert [line.split(":")[0] for line in found] == [
         "2 x DSP48E1",
         "3 x LUTRAM with initial contents",
-        "2 x RAMB36E1 with a 9-bit port",
+        "2 x RAMB36E1 with a 1- or 9-bit port",
         "2 x shift registers in LUTs (SRL)",
     ]
 

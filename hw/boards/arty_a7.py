@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import cdc, io
+from amaranth.vendor import XilinxPlatform
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 
 from hw.boards.board import Board
@@ -27,11 +28,25 @@ CONSTRAINTS = """
 """
 
 
-class _OurFiles:
-    """The build runs the tools itself, so only two files come from the platform."""
+# The bank of the configuration pins has 3.3 V; Vivado wants to be told, and only as Tcl.
+VOLTAGE = """
+set_property CFGBVS VCCO [current_design]
+set_property CONFIG_VOLTAGE 3.3 [current_design]
+"""
 
-    file_templates: ClassVar = {"{{name}}.il": "{{emit_rtlil()}}", "{{name}}.xdc": CONSTRAINTS}
+
+class _OurFiles:
+    """The build runs the tools itself: the platform gives the design, pins and Vivado's script."""
+
+    file_templates: ClassVar = {
+        "{{name}}.il": "{{emit_rtlil()}}",
+        "{{name}}.xdc": CONSTRAINTS,
+        "{{name}}.tcl": XilinxPlatform._vivado_file_templates["{{name}}.tcl"],
+    }
     command_templates = ()
+
+    def toolchain_prepare(self, fragment, name, **overrides):
+        return super().toolchain_prepare(fragment, name, script_after_synth=VOLTAGE, **overrides)
 
 
 class _Platform35(_OurFiles, ArtyA7_35Platform):

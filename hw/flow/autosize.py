@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hw.boards import Board
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
-from hw.flow.estimate import estimate, least_luts
+from hw.flow.estimate import estimate, least_luts, without_dsp
 from hw.flow.resources import Resources
 from hw.program import Program
 from model import bits
@@ -149,7 +149,10 @@ def candidates(
                     refusal = error
                     continue
                 found = True
-                yield Candidate(program, total_cycles(program), estimate(program, board.family))
+                needs = estimate(program, board.family)
+                if board.available["dsp"] == 0:
+                    needs = without_dsp(needs)
+                yield Candidate(program, total_cycles(program), needs)
     if not found:
         raise refusal
 

@@ -1,9 +1,6 @@
 """The steps of a build, from a compiled network to a report."""
 
 import platform
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,14 +12,16 @@ from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
 from hw.flow.ecp5 import pack, place_and_route
+from hw.flow.flows import Flow
 from hw.flow.memories import block_fill, memory_uses
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
-from hw.flow.netlist_check import risky_cells
 from hw.flow.pll import PllSettings
-from hw.flow.progress import Progress, Stage
+from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, resource_table
 from hw.flow.resources import count_cells
+from hw.flow.stages import Stages
 from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
+from hw.flow.xc7.finish import finish
 from hw.link.identity import design_id
 from hw.link.payloads import WORD_BYTES, reply_words
 from hw.link.protocol import IMAGE, frame_bytes
@@ -32,13 +31,6 @@ from model.files import git_commit
 
 __all__ = ["Request", "build", "tools_of"]
 
-NO_ROUTER = (
-    "Place and route for this family needs a tool that no Python package carries: nextpnr-xilinx "
-    "of openXC7, or AMD Vivado. With openXC7, in this folder: nextpnr-xilinx --chipdb "
-    "$CHIPDB/xc7a35tcsg324.bin --xdc {design}.xdc --json {design}.json --fasm {design}.fasm "
-    "--freq {clock:g} (without --freq it aims at 12 MHz and says nothing). With Vivado: read "
-    "{design}.v and {design}.xdc for part {part}."
-)
 BITS_PER_BYTE = 10
 
 
@@ -47,7 +39,7 @@ class Request:
     """What to build. ``settings`` are the PLL's, None where the oscillator is the clock.
 
     ``model`` is what the user called the network, ``choice`` why its parameters are what they
-    are, ``command`` how the build was started.
+    are, ``command`` how the build was started, ``flow`` which way it goes on from the netlist.
     """
 
     board: Board
@@ -59,6 +51,7 @@ class Request:
     baud: int
     folder: Path
     command: str
+    flow: Flow
 
     def core(self) -> BoardCore:
         """The design without the board; raises ValueError for an impossible line speed."""
@@ -69,28 +62,10 @@ class Request:
         )
 
 
-def tools_of(board: Board) -> list[Tool]:
-    """The programs that a build for the board runs."""
-    return [YOSYS, NEXTPNR_ECP5, ECPPACK] if board.router_options else [YOSYS]
-
-
-class _Clock:
-    """Runs stages and keeps their times."""
-
-    def __init__(self, progress: Progress):
-        self._progress = progress
-        self._started = time.monotonic()
-        self.stages: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[Stage]:
-        with self._progress.stage(title) as stage:
-            yield stage
-        self.stages[name] = round(stage.seconds, 1)
-
-    @property
-    def seconds(self) -> float:
-        return round(time.monotonic() - self._started, 1)
+def tools_of(board: Board, flow: Flow) -> list[Tool]:
+    """The programs from pip that a build for the board runs."""
+    routed = board.router_options and flow.name == "open"
+    return [YOSYS, NEXTPNR_ECP5, ECPPACK] if routed else [YOSYS]
 
 
 def build(request: Request, progress: Progress) -> BuildReport:
@@ -99,14 +74,14 @@ def build(request: Request, progress: Progress) -> BuildReport:
     A design that does not fit ends at the netlist, one that misses its clock is finished: both
     are the caller's to refuse. Raises CheckError when a tool fails.
     """
-    board, folder = request.board, request.folder
-    clock = _Clock(progress)
+    board, folder, flow = request.board, request.folder, request.flow
+    clock = Stages(progress)
     with clock.stage("tools", "tools") as stage:
-        versions = {tool.name: tool_version(tool, stage) for tool in tools_of(board)}
+        versions = {tool.name: tool_version(tool, stage) for tool in tools_of(board, flow)}
     with clock.stage("elaborate", "elaborate (Amaranth)"):
         elaborate(board, BoardTop(board, request.core(), request.settings), folder)
     with clock.stage("synthesise", f"synthesise for {board.part} (Yosys)") as stage:
-        statistics = synthesise(board, folder, stage)
+        statistics = synthesise(board, folder, stage, flow.avoid)
         resources = resource_table(count_cells(statistics, board.family), board.available)
     report = _report(request, resources, versions)
     netlist = read_netlist(folder)
@@ -115,19 +90,15 @@ def build(request: Request, progress: Progress) -> BuildReport:
     report.memories = [memory.plain() for memory in memories]
     report.block_fill = block_fill(memories)
     if board.family == "xc7":
-        with clock.stage("check", "check the netlist"):
-            report.notes += [f"Risky cells: {risk}" for risk in risky_cells(netlist)]
-        report.notes.append(
-            NO_ROUTER.format(design=DESIGN, clock=report.clock_mhz, part=board.part)
-        )
-    if board.router_options and report.fits:
+        finish(flow, report, netlist, folder, clock)
+    elif flow.name == "open" and report.fits:
         with clock.stage("route", f"place and route for {board.part} (nextpnr)") as stage:
             timing = place_and_route(board, folder, report.clock_mhz, stage)
         with clock.stage("pack", "bitstream (ecppack)") as stage:
             bitstream = pack(folder, stage)
-        report.stage = "bitstream"
-        report.products.append(bitstream.name)
-        report.fmax_mhz, report.timing_met = round(timing.fmax_mhz, 2), timing.met
+        report.reached(bitstream, timing.fmax_mhz, timing.met)
+    elif flow.reason:
+        report.notes.append(flow.reason)
     report.seconds, report.stage_seconds = clock.seconds, clock.stages
     return report
 
@@ -173,4 +144,5 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
         stage_seconds={},
         products=[f"{DESIGN}.v", f"{DESIGN}.json", constraints],
         layers=[asdict(layer) for layer in layers],
+        flow=request.flow.name,
     )

@@ -10,7 +10,7 @@ from hw.flow.progress import Stage
 from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, run_tool
 from model.errors import CheckError
 
-__all__ = ["Timing", "pack", "place_and_route", "read_timing"]
+__all__ = ["SEED", "Timing", "pack", "place_and_route", "read_timing"]
 
 SEED = 1
 # nextpnr keeps clock periods in whole picoseconds.
@@ -55,7 +55,7 @@ def place_and_route(board: Board, folder: Path, clock_mhz: float, stage: Stage) 
     return read_timing(json.loads((folder / f"{DESIGN}.timing.json").read_text()), clock_mhz)
 
 
-def read_timing(report: dict, clock_mhz: float) -> Timing:
+def read_timing(report: dict, clock_mhz: float, tool: str = "nextpnr") -> Timing:
     """The timing of the clock that was asked for, out of nextpnr's report.
 
     Raises CheckError when no clock was analysed at ``clock_mhz``: a constraint that a router
@@ -67,7 +67,7 @@ def read_timing(report: dict, clock_mhz: float) -> Timing:
             return Timing(clock, clock_mhz, figures["achieved"])
     seen = ", ".join(f"{clock} at {f['constraint']:g} MHz" for clock, f in analysed.items())
     raise CheckError(
-        f"the clock of {clock_mhz:g} MHz was not analysed by nextpnr (it saw: {seen or 'none'}); "
+        f"the clock of {clock_mhz:g} MHz was not analysed by {tool} (it saw: {seen or 'none'}); "
         "its timing is unknown"
     )
 

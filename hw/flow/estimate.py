@@ -8,6 +8,7 @@ measured ones are extrapolation: that is what the margins of `hw.flow.autosize` 
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -20,7 +21,9 @@ from hw.maps.banks import BANKS
 from hw.program import Program, threshold_bits
 from hw.rom import in_block
 
-__all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
+__all__ = [
+    "CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms", "without_dsp",
+]  # fmt: skip
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 FITTED = ("lut", "lutram", "ff")
@@ -39,6 +42,10 @@ _STREAM_LANE = {
     "xc7": {False: {"lut": 60, "ff": 56, "dsp": 1}, True: {"lut": 123, "ff": 130, "dsp": 2}},
     "ecp5": {False: {"lut": 76, "ff": 56, "dsp": 1}, True: {"lut": 203, "ff": 130, "dsp": 2}},
 }
+
+# LUTs of a product that is made of them (hw/flow/mul_lut.v), in place of a DSP48E1 (measured: 1,028
+# LUT for 4 lanes of the unit above, with PReLU).
+_SOFT_PRODUCT = 67
 
 # LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up
 # 9 taps takes more inputs than that many LUTs have.
@@ -145,6 +152,11 @@ def estimate(program: Program, family: str) -> Resources:
         for name, each in _STREAM_LANE[family][program.stream_shape.prelu].items():
             counts[name] += lanes * each
     return Resources(**counts, bram=block_rams(program, family))
+
+
+def without_dsp(needs: Resources) -> Resources:
+    """The same with products of LUTs: what an open flow for 7-series makes of streams."""
+    return replace(needs, lut=needs.lut + _SOFT_PRODUCT * needs.dsp, dsp=0)
 
 
 def least_luts(family: str, array: str, pixels: int, channels: int) -> int:

@@ -1,12 +1,15 @@
 """Yosys commands that map a design to a family's cells, the same for units and whole boards."""
 
+from collections.abc import Collection
 from pathlib import Path
+
+from hw.flow.xc7.risks import Risk
 
 __all__ = ["CARRY_IN", "mapping"]
 
 # What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL. The
-# exception are the multipliers of streams, below: a LUT for each of their bits would not fit, and
-# where they are, `hw.flow.netlist_check` names the risk.
+# exception are the multipliers of streams, below; for a build that goes on with such a router they
+# are LUTs too (`avoid`), and `hw.flow.netlist_check` names what is left.
 _XC7 = "synth_xilinx -flatten -arch xc7 -nosrl -nodsp"
 
 # Yosys' own costs of LUTs with one to six inputs (1, 2, 3, 3, 3, 5) hope that two small ones will
@@ -38,9 +41,17 @@ _DSP = {
     ),
 }
 _PRODUCTS = "*multiply*/t:$mul"
+_SOFT = f"techmap -map {Path(__file__).with_name('mul_lut.v')} {_PRODUCTS}"
+
+# Memories, where some widths of block RAM are to be avoided. 36 bits a port are wrong in the very
+# versions in which 72 are.
+_BRAMS = Path(__file__).with_name("brams_half.txt")
+_HALVES = f"memory_libmap -lib +/xilinx/lutrams_xc5v.txt -lib {_BRAMS}"
 
 
-def mapping(family: str, top: str, *, ports: bool = True) -> str:
+def mapping(
+    family: str, top: str, *, ports: bool = True, avoid: Collection[Risk] = frozenset()
+) -> str:
     """Commands for a design that has been read, to its flattened netlist.
 
     Parameters
@@ -48,20 +59,29 @@ def mapping(family: str, top: str, *, ports: bool = True) -> str:
     family : "xc7" or "ecp5".
     top : the top module.
     ports : whether pins and clocks get their buffers (a unit measured on its own has none).
+    avoid : what the router gets wrong (xc7); it is made of other cells.
     """
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
-    products = _DSP[family].format(products=_PRODUCTS)
+    products = _SOFT if Risk.DSP in avoid else _DSP[family].format(products=_PRODUCTS)
     reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}; {_CARRIES}"
     clean = "flatten; opt_clean -purge"
     if family == "ecp5":
         return f"{reduce}; {clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"
+    memories = [f"{xc7} -run begin:map_luts"]
+    if {Risk.ODD, Risk.WIDE} & set(avoid):
+        wide = [] if Risk.WIDE in avoid else ["-D WIDE"]
+        memories = [
+            f"{xc7} -run begin:map_memory",
+            " ".join([_HALVES, *wide]),
+            f"{xc7} -run map_memory:map_luts",
+        ]
     return "; ".join(
         [
             reduce,
-            CARRY_IN,
+            *([] if Risk.CARRY in avoid else [CARRY_IN]),
             clean,
-            f"{xc7} -run begin:map_luts",
+            *memories,
             "opt_expr -mux_undef -noclkinv",
             f"abc9 -luts {_LUT_COSTS}",
             "clean",

@@ -1,47 +1,51 @@
 """Cells of a 7-series netlist that open routers turn into wrong bits without a word.
 
-What is known, from FASM files and the routers' issues (2026-09):
-
-- DSP48E1: constant control inputs are lost, the silicon then ignores an operand (openXC7 #159).
-- SRL16E, SRLC32E: contents garbled, or no wire for a cascade (openXC7 #106, #185).
-- RAMB36E1 with a 9-bit port: every ninth bit reads 0 (openXC7 #94).
-- LUTRAM with initial contents: all zero in mainline nextpnr (YosysHQ #1765).
+What goes wrong with which router is in `hw.flow.xc7.risks`.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+
+from hw.flow.xc7.risks import Risk, risks_of_mainline
 
 __all__ = ["risky_cells"]
 
-_DSP = "DSP48E1: open routers lose constant control inputs (openXC7 #159)"
-_SRL = "shift registers in LUTs (SRL): open routers garble their contents (openXC7 #106, #185)"
-_RAMB36 = "RAMB36E1 with a 9-bit port: every ninth bit may read 0 (openXC7 #94)"
-_LUTRAM = "LUTRAM with initial contents: mainline nextpnr clears it (YosysHQ #1765)"
 _LUTRAM_TYPES = ("RAM16", "RAM32", "RAM64", "RAM128", "RAM256")
-_WIDTHS = ("READ_WIDTH_A", "READ_WIDTH_B", "WRITE_WIDTH_A", "WRITE_WIDTH_B")
+_PORTS = ("READ_WIDTH_A", "READ_WIDTH_B", "WRITE_WIDTH_A", "WRITE_WIDTH_B")
+_WIDEST = {"RAMB36E1": 72, "RAMB18E1": 36}
 
 
-def risky_cells(module: Mapping) -> list[str]:
-    """One line for each kind of risky cell in a netlist's module: how many, and what goes wrong."""
-    found: Counter[str] = Counter()
+def risky_cells(
+    module: Mapping, risks: Collection[Risk] = risks_of_mainline()
+) -> list[str]:
+    """One line for each kind of risky cell in a netlist's module: how many, and what goes wrong.
+
+    ``risks`` are those to look for: of the router at hand, or else of mainline nextpnr.
+    """
+    found: Counter[Risk] = Counter()
     for cell in module["cells"].values():
-        if risk := _risk(cell["type"], cell.get("parameters", {})):
-            found[risk] += 1
+        found.update(risk for risk in _risks(cell) if risk in risks)
     return [f"{count} x {risk}" for risk, count in sorted(found.items())]
 
 
-def _risk(kind: str, parameters: Mapping) -> str | None:
+def _risks(cell: Mapping) -> list[Risk]:
+    kind, parameters = cell["type"], cell.get("parameters", {})
     if kind.startswith("DSP48"):
-        return _DSP
+        return [Risk.DSP]
     if kind.startswith("SRL"):
-        return _SRL
-    if kind == "RAMB36E1" and any(_number(parameters.get(width, 0)) == 9 for width in _WIDTHS):
-        return _RAMB36
+        return [Risk.SRL]
+    if kind in _WIDEST:
+        widths = {_number(parameters.get(port, 0)) for port in _PORTS}
+        odd = kind == "RAMB36E1" and widths & {1, 9}
+        return [Risk.ODD] * bool(odd) + [Risk.WIDE] * (_WIDEST[kind] in widths)
     if kind.startswith(_LUTRAM_TYPES):
         contents = (str(v) for name, v in parameters.items() if name.startswith("INIT"))
-        if any("1" in value for value in contents):
-            return _LUTRAM
-    return None
+        return [Risk.TABLE] * any("1" in value for value in contents)
+    if kind == "CARRY4":
+        # A bit of a netlist is a number where it is a signal, a text where it is constant.
+        first = cell.get("connections", {}).get("CYINIT", [])
+        return [Risk.CARRY] * any(isinstance(bit, int) for bit in first)
+    return []
 
 
 def _number(value: int | str) -> int:

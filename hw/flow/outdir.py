@@ -10,7 +10,8 @@ from model.files import make_folder
 __all__ = ["prepare_folder"]
 
 # What an earlier run may have left and a failing one must not leave beside its own files.
-RESULTS = ("json", "stat.json", "timing.json", "config", "bit")
+RESULTS = ("json", "stat.json", "timing.json", "config", "fasm", "frames", "bit")
+VIVADO_RESULTS = ("_timing.rpt", "_utilization_place.rpt")
 
 
 def prepare_folder(folder: Path) -> None:
@@ -21,8 +22,8 @@ def prepare_folder(folder: Path) -> None:
     make_folder(folder)
     try:
         remove_report(folder)
-        for suffix in RESULTS:
-            (folder / f"{DESIGN}.{suffix}").unlink(missing_ok=True)
+        for name in (*(f".{suffix}" for suffix in RESULTS), *VIVADO_RESULTS):
+            (folder / f"{DESIGN}{name}").unlink(missing_ok=True)
     except OSError as error:
         raise UserError(
             f"folder {folder} cannot be written ({error.strerror}): choose another with --out"

