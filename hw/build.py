@@ -16,10 +16,12 @@ from typing import NoReturn
 from hw.boards import BOARDS, find_board
 from hw.flow.autosize import choose
 from hw.flow.builder import Request, build, tools_of
+from hw.flow.fastest import build_fastest
 from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
-from hw.flow.tools import ECPPACK, find_tool
+from hw.flow.routers import ROUTERS
+from hw.flow.tools import find_tool
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
@@ -28,6 +30,7 @@ from model.errors import CheckError, OneLineParser, UserError, run_command
 __all__ = ["check", "main"]
 
 MAX_CLOCK_MHZ = 1000
+AUTO = "auto"
 # What to lower when a resource runs out; block RAM mostly holds the network itself.
 REMEDIES = {"bram": "lower --pixels or --channels, or take a smaller network"}
 
@@ -37,7 +40,7 @@ class _ListBoards(argparse.Action):
 
     def __call__(self, parser, namespace, values, option=None) -> NoReturn:
         for board in BOARDS.values():
-            stage = "bitstream" if ECPPACK in tools_of(board) else "netlist"
+            stage = "bitstream" if board.family in ROUTERS else "netlist"
             print(
                 f"{board.name:12} {board.title:24} {board.part:20} {stage:10} "
                 f"{board.default_clock_mhz} MHz"
@@ -58,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixels", type=int, metavar="P", help="lanes (default: the largest array that fits)")
     add("--channels", type=int, metavar="C", help="input channels at once (default as above)")
     add("--fill", type=int, metavar="F", help="dot9 units a lane that fill the tables (shared)")
-    add("--clock", metavar="MHZ", help="the engine's clock (default: the board's)")
+    add(
+        "--clock", metavar="MHZ|auto",
+        help="the engine's clock (default: the board's; auto: the highest that closes)",
+    )  # fmt: skip
     add("--baud", type=int, default=1_000_000, help="the serial line's speed (default 1000000)")
     add("--out", type=Path, metavar="DIR", help="output folder (default build/BOARD)")
     return parser
@@ -66,15 +72,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def _clock(text: str | None, default: int) -> Fraction:
     """A clock in MHz, exact."""
-    if text is None:
+    if text in (None, AUTO):
         return Fraction(default)
     try:
         clock = Fraction(text)
     except (ValueError, ZeroDivisionError):
         clock = Fraction(0)
     if not 0 < clock <= MAX_CLOCK_MHZ:
-        raise UserError(f"--clock must be MHz above 0 and up to {MAX_CLOCK_MHZ}, not {text!r}")
+        raise UserError(
+            f"--clock must be {AUTO} or MHz above 0 and up to {MAX_CLOCK_MHZ}, not {text!r}"
+        )
     return clock
+
+
+def _usable(clock: Fraction, baud: int) -> bool:
+    """Whether a serial line of that speed can be had from the clock."""
+    try:
+        bit_cycles(float(clock * 1_000_000), baud)
+    except ValueError:
+        return False
+    return True
 
 
 def _request(args: argparse.Namespace, command: str, progress: Progress) -> Request:
@@ -87,6 +104,11 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
         if value is not None and value < 1:
             raise UserError(f"--{name} must be at least 1, not {value}")
     clock = _clock(args.clock, board.default_clock_mhz)
+    if args.clock == AUTO and board.family not in ROUTERS:
+        raise UserError(
+            f"--clock {AUTO} needs a router, and no pip package has one for {board.part}: name a "
+            "clock in MHz"
+        )
     try:
         settings = board.pll_settings(clock)
         bit_cycles(float(clock * 1_000_000), args.baud)
@@ -130,10 +152,12 @@ def check(report: BuildReport) -> None:
             f"{parameters['channels']} channels)"
         )
     if report.timing_met is False:
+        path = report.critical_path
+        where = f"; critical path {path['text']}" if path else ""
         problems.append(
             f"timing missed: {report.fmax_mhz:.2f} MHz reached, {report.clock_mhz:g} MHz wanted, "
             f"{report.clock_mhz - report.fmax_mhz:.2f} MHz short: lower --clock, --pixels or "
-            "--channels"
+            f"--channels{where}"
         )
     if problems:
         raise CheckError("; ".join(problems))
@@ -152,6 +176,8 @@ def _summary(report: BuildReport, folder: Path) -> str:
     ]
     if report.fmax_mhz is not None:
         lines.append(f"  highest clock {report.fmax_mhz:.2f} MHz")
+    if report.critical_path:
+        lines.append(f"  critical path {report.critical_path['text']}")
     lines += [f"  {note}" for note in report.notes]
     return "\n".join([*lines, f"  report: {folder / 'report.md'}"])
 
@@ -166,7 +192,11 @@ def main(argv: list[str] | None = None) -> int:
     prepare_folder(request.folder)
     progress.say(f"{request.board.title}, network {request.program.network.name}")
     progress.say(request.choice)
-    report = build(request, progress)
+    if args.clock == AUTO:
+        clocks = [clock for clock in request.board.clocks() if _usable(clock, request.baud)]
+        report = build_fastest(request, clocks, progress)
+    else:
+        report = build(request, progress)
     write_report(report, request.folder)
     print(_summary(report, request.folder))
     check(report)

@@ -14,7 +14,6 @@ from hw.boards import Board
 from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
-from hw.flow.ecp5 import pack, place_and_route
 from hw.flow.memories import block_fill, memory_uses
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
 from hw.flow.netlist_check import risky_cells
@@ -22,7 +21,8 @@ from hw.flow.pll import PllSettings
 from hw.flow.progress import Progress, Stage
 from hw.flow.report import BuildReport, resource_table
 from hw.flow.resources import count_cells
-from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
+from hw.flow.routers import ROUTERS
+from hw.flow.tools import YOSYS, Tool, tool_version
 from hw.link.identity import design_id
 from hw.link.payloads import WORD_BYTES, reply_words
 from hw.link.protocol import IMAGE, frame_bytes
@@ -66,12 +66,13 @@ class Request:
             Engine(self.program),
             clock_hz=float(self.clock_mhz * 1_000_000),
             baud=self.baud,
+            smallest_buffer=self.board.smallest_buffer,
         )
 
 
 def tools_of(board: Board) -> list[Tool]:
     """The programs that a build for the board runs."""
-    return [YOSYS, NEXTPNR_ECP5, ECPPACK] if board.router_options else [YOSYS]
+    return [YOSYS, *(ROUTERS[board.family].tools if board.router_options else ())]
 
 
 class _Clock:
@@ -107,9 +108,10 @@ def build(request: Request, progress: Progress) -> BuildReport:
         elaborate(board, BoardTop(board, request.core(), request.settings), folder)
     with clock.stage("synthesise", f"synthesise for {board.part} (Yosys)") as stage:
         statistics = synthesise(board, folder, stage)
-        resources = resource_table(count_cells(statistics, board.family), board.available)
+        netlist = read_netlist(folder)
+        used = count_cells(statistics, board.family, netlist)
+        resources = resource_table(used, board.available)
     report = _report(request, resources, versions)
-    netlist = read_netlist(folder)
     with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
         memories = memory_uses(source, netlist["cells"])
     report.memories = [memory.plain() for memory in memories]
@@ -122,12 +124,14 @@ def build(request: Request, progress: Progress) -> BuildReport:
         )
     if board.router_options and report.fits:
         with clock.stage("route", f"place and route for {board.part} (nextpnr)") as stage:
-            timing = place_and_route(board, folder, report.clock_mhz, stage)
-        with clock.stage("pack", "bitstream (ecppack)") as stage:
-            bitstream = pack(folder, stage)
+            router = ROUTERS[board.family]
+            timing = router.place_and_route(board, folder, report.clock_mhz, stage)
+        with clock.stage("pack", f"bitstream ({router.tools[-1].name})") as stage:
+            bitstream = router.pack(board, folder, stage)
         report.stage = "bitstream"
         report.products.append(bitstream.name)
         report.fmax_mhz, report.timing_met = round(timing.fmax_mhz, 2), timing.met
+        report.critical_path = timing.plain()
     report.seconds, report.stage_seconds = clock.seconds, clock.stages
     return report
 
@@ -143,7 +147,6 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
     clock_mhz = float(request.clock_mhz)
     reply = WORD_BYTES * reply_words(IMAGE, program.classes)
     line_bytes = max(frame_bytes(program.image_bytes), frame_bytes(reply))
-    constraints = f"{DESIGN}.{'xdc' if board.family == 'xc7' else 'lpf'}"
     return BuildReport(
         board=board.name,
         title=board.title,
@@ -171,6 +174,6 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
         serial_images_per_second=round(request.baud / BITS_PER_BYTE / line_bytes, 1),
         seconds=0.0,
         stage_seconds={},
-        products=[f"{DESIGN}.v", f"{DESIGN}.json", constraints],
+        products=[f"{DESIGN}.v", f"{DESIGN}.json", f"{DESIGN}.{board.constraints}"],
         layers=[asdict(layer) for layer in layers],
     )

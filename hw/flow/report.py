@@ -14,6 +14,8 @@ UNITS = {
             "bram": "RAMB36", "dsp": "DSP48E1"},
     "ecp5": {"lut": "LUT4", "lutram": "LUTs used as RAM", "ff": "flip-flops",
              "bram": "DP16KD (18 kbit)", "dsp": "MULT18X18D"},
+    "ice40": {"lut": "logic cells (LUT4 and flip-flop)", "ff": "flip-flops",
+              "bram": "SB_RAM40_4K (4 kbit)", "dsp": "SB_MAC16"},
 }  # fmt: skip
 
 
@@ -21,7 +23,8 @@ UNITS = {
 class BuildReport:
     """What a build made. The fields are the keys of ``report.json``.
 
-    ``stage`` is "netlist" or "bitstream"; ``fmax_mhz`` and ``timing_met`` are None at "netlist".
+    ``stage`` is "netlist" or "bitstream"; ``fmax_mhz``, ``timing_met`` and ``critical_path``
+    (`hw.flow.timing.CriticalPath` and its words under "text") are None at "netlist".
     ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
     ``clock_mhz``, image after image; ``serial_images_per_second`` is what the board's serial line
     lets through. ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share
@@ -54,6 +57,7 @@ class BuildReport:
     layers: list[dict[str, object]] = field(default_factory=list)
     memories: list[dict[str, object]] = field(default_factory=list)
     block_fill: float | None = None
+    critical_path: dict[str, object] | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -144,8 +148,10 @@ def _pace(report: BuildReport) -> list[str]:
     else:
         verdict = "met" if report.timing_met else "**MISSED**"
         timing = f"{report.fmax_mhz:.2f} MHz from the router: {verdict}"
+    path = report.critical_path
     return [
         f"Clock {report.clock_mhz:g} MHz; highest clock {timing}.",
+        *([f"Critical path: {path['text']}."] if path else ()),
         f"{report.cycles_per_image:,} cycles an image (predicted), so "
         f"{report.images_per_second:,.0f} images/s from the engine; the serial line passes "
         f"{report.serial_images_per_second:,.0f} images/s.",
