@@ -17,6 +17,7 @@ from typing import NoReturn
 from hw.boards import BOARDS, find_board
 from hw.flow.autosize import choose
 from hw.flow.builder import Request, build, tools_of
+from hw.flow.fastest import build_fastest
 from hw.flow.flows import FLOWS, choose_flow
 from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
@@ -30,6 +31,7 @@ from model.errors import CheckError, OneLineParser, UserError, run_command
 __all__ = ["check", "main"]
 
 MAX_CLOCK_MHZ = 1000
+AUTO = "auto"
 # What to lower when a resource runs out; block RAM mostly holds the network itself.
 REMEDIES = {"bram": "lower --pixels or --channels, or take a smaller network"}
 
@@ -64,7 +66,10 @@ def _parser() -> argparse.ArgumentParser:
         "--flow", default="auto", metavar="|".join(FLOWS),
         help="how to go on from the netlist (default auto: as far as what is installed goes)",
     )  # fmt: skip
-    add("--clock", metavar="MHZ", help="the engine's clock (default: the board's)")
+    add(
+        "--clock", metavar="MHZ|auto",
+        help="the engine's clock (default: the board's; auto: the highest that closes)",
+    )  # fmt: skip
     add("--baud", type=int, default=1_000_000, help="the serial line's speed (default 1000000)")
     add("--out", type=Path, metavar="DIR", help="output folder (default build/BOARD)")
     return parser
@@ -72,15 +77,26 @@ def _parser() -> argparse.ArgumentParser:
 
 def _clock(text: str | None, default: int) -> Fraction:
     """A clock in MHz, exact."""
-    if text is None:
+    if text in (None, AUTO):
         return Fraction(default)
     try:
         clock = Fraction(text)
     except (ValueError, ZeroDivisionError):
         clock = Fraction(0)
     if not 0 < clock <= MAX_CLOCK_MHZ:
-        raise UserError(f"--clock must be MHz above 0 and up to {MAX_CLOCK_MHZ}, not {text!r}")
+        raise UserError(
+            f"--clock must be {AUTO} or MHz above 0 and up to {MAX_CLOCK_MHZ}, not {text!r}"
+        )
     return clock
+
+
+def _usable(clock: Fraction, baud: int) -> bool:
+    """Whether a serial line of that speed can be had from the clock."""
+    try:
+        bit_cycles(float(clock * 1_000_000), baud)
+    except ValueError:
+        return False
+    return True
 
 
 def _request(args: argparse.Namespace, command: str, progress: Progress) -> Request:
@@ -93,13 +109,15 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
         if value is not None and value < 1:
             raise UserError(f"--{name} must be at least 1, not {value}")
     clock = _clock(args.clock, board.default_clock_mhz)
+    flow = choose_flow(board, args.flow)
+    if args.clock == AUTO and flow.name == "netlist":
+        raise UserError(f"--clock {AUTO} needs a router: name a clock in MHz. {flow.reason}")
     try:
         settings = board.pll_settings(clock)
         bit_cycles(float(clock * 1_000_000), args.baud)
     except ValueError as error:
         raise UserError(f"{error}") from error
     network = shipped.load_model(args.model)
-    flow = choose_flow(board, args.flow)
     for tool in tools_of(board, flow):
         find_tool(tool)
     with progress.stage("choose the array"):
@@ -144,10 +162,12 @@ def check(report: BuildReport) -> None:
             "--flow"
         )
     if report.timing_met is False:
+        path = report.critical_path
+        where = f"; critical path {path['text']}" if path else ""
         problems.append(
             f"timing missed: {report.fmax_mhz:.2f} MHz reached, {report.clock_mhz:g} MHz wanted, "
             f"{report.clock_mhz - report.fmax_mhz:.2f} MHz short: lower --clock, --pixels or "
-            "--channels"
+            f"--channels{where}"
         )
     if problems:
         raise CheckError("; ".join(problems))
@@ -166,6 +186,8 @@ def _summary(report: BuildReport, folder: Path) -> str:
     ]
     if report.fmax_mhz is not None:
         lines.append(f"  highest clock {report.fmax_mhz:.2f} MHz")
+    if report.critical_path:
+        lines.append(f"  critical path {report.critical_path['text']}")
     lines += [f"  {note}" for note in report.notes]
     return "\n".join([*lines, f"  report: {folder / 'report.md'}"])
 
@@ -182,7 +204,11 @@ def main(argv: list[str] | None = None) -> int:
     progress.say(request.choice)
     if request.flow.reason:
         progress.say(request.flow.reason)
-    report = build(request, progress)
+    if args.clock == AUTO:
+        clocks = [clock for clock in request.board.clocks() if _usable(clock, request.baud)]
+        report = build_fastest(request, clocks, progress)
+    else:
+        report = build(request, progress)
     write_report(report, request.folder)
     print(_summary(report, request.folder))
     check(report)

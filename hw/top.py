@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out, connect
 from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsEncoder
 from hw.link.dispatcher import Dispatcher
-from hw.link.identity import buffer_depth, describe
+from hw.link.identity import SMALLEST_BUFFER, buffer_depth, describe
 from hw.link.payloads import Info
 from hw.link.protocol import IMAGE
 from hw.link.receiver import PacketReceiver
@@ -50,6 +50,7 @@ class BoardCore(wiring.Component):
     engine : an `hw.engine.Engine` with its indices on chip.
     clock_hz, baud : the clock of domain sync, the line's speed; see `hw.uart.bit_cycles`.
     info : what the board says about itself; of the engine's program when left out.
+    smallest_buffer : bytes of the line's buffer at least (`hw.link.identity.buffer_depth`).
 
     Members
     -------
@@ -67,6 +68,7 @@ class BoardCore(wiring.Component):
         clock_hz: float,
         baud: float,
         info: Info | None = None,
+        smallest_buffer: int = SMALLEST_BUFFER,
     ):
         if "index" in engine.signature.members:
             raise UserError(
@@ -81,8 +83,8 @@ class BoardCore(wiring.Component):
             )
         self._divisor = bit_cycles(clock_hz, baud)
         self._engine = engine
-        self.info = info or describe(engine.program, clock_hz)
-        self._depth = buffer_depth(self.info.image_bytes)
+        self.info = info or describe(engine.program, clock_hz, smallest_buffer)
+        self._depth = buffer_depth(self.info.image_bytes, smallest_buffer)
         super().__init__()
 
     def elaborate(self, platform) -> Module:

@@ -15,6 +15,7 @@ from tests import xc7_logs
 
 def routed(folder, log, clock=100.0, report=None):
     (folder / LOG).write_text(log)
+    (folder / "top.il").write_text("module \\top\n")
     if report is not None:
         (folder / REPORT).write_text(json.dumps(report))
     return read_routed(folder, clock)

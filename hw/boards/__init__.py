@@ -2,12 +2,15 @@
 
 from hw.boards.arty_a7 import ARTY_A7, ARTY_A7_100
 from hw.boards.board import Board
+from hw.boards.icebreaker import ICEBREAKER
 from hw.boards.ulx3s import ULX3S_25F, ULX3S_85F
 from model.errors import UserError
 
-__all__ = ["ARTY_A7", "BOARDS", "ULX3S_85F", "Board", "find_board"]
+__all__ = ["ARTY_A7", "BOARDS", "ICEBREAKER", "ULX3S_85F", "Board", "find_board"]
 
-BOARDS = {board.name: board for board in (ARTY_A7, ARTY_A7_100, ULX3S_25F, ULX3S_85F)}
+BOARDS = {
+    board.name: board for board in (ARTY_A7, ARTY_A7_100, ULX3S_25F, ULX3S_85F, ICEBREAKER)
+}
 
 
 def find_board(name: str) -> Board:

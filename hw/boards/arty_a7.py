@@ -117,6 +117,7 @@ def _board(name: str, title: str, part: str, available: dict[str, int], platform
         pll=XC7_PLL,
         platform=platform,
         clocking=_Clocking,
+        constraints="xdc",
     )
 
 

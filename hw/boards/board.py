@@ -7,7 +7,8 @@ from fractions import Fraction
 from amaranth.build import Platform
 from amaranth.hdl import Elaboratable
 
-from hw.flow.pll import PllFamily, PllSettings, find_settings
+from hw.flow.pll import PllFamily, PllSettings, find_settings, outputs
+from hw.flow.resources import line_buffer
 
 __all__ = ["Board"]
 
@@ -19,14 +20,17 @@ class Board:
     Parameters
     ----------
     name, title : as on the command line, as in a sentence.
-    part : the part's full name. family : "xc7" or "ecp5".
+    part : the part's full name. family : one of `hw.flow.resources.FAMILIES`.
     oscillator_mhz : the board's clock. default_clock_mhz : the design's, where nobody asks.
     available : what the part has, keyed as the resources of a report.
-    lut_limit : share of the LUTs that an automatically chosen design may be estimated at.
+    lut_limit, bram_limit : shares of LUTs and block RAM that an automatically chosen design may be
+        estimated at.
     router_options : names the part to nextpnr; none where the build ends at the netlist.
     pll : the part's PLL.
     platform : makes the Amaranth platform: pins and constraint file.
     clocking : drives domain sync on the platform, from the PLL's settings (None: without a PLL).
+    constraints : the constraint file's kind ("xdc"). array : the array where nobody asks for one
+        and the network does not demand one.
     """
 
     name: str
@@ -41,6 +45,18 @@ class Board:
     pll: PllFamily
     platform: Callable[[], Platform]
     clocking: Callable[[PllSettings | None], Elaboratable]
+    constraints: str
+    array: str = "shared"
+    bram_limit: float = 0.95
+
+    @property
+    def smallest_buffer(self) -> int:
+        """Bytes of the serial line's buffer, at least."""
+        return line_buffer(self.family)
+
+    def clocks(self) -> list[Fraction]:
+        """All clocks, in MHz, that the board can give to the design, the lowest first."""
+        return sorted({Fraction(self.oscillator_mhz), *outputs(self.pll, self.oscillator_mhz)})
 
     def pll_settings(self, clock_mhz: Fraction) -> PllSettings | None:
         """How to make the clock: None where the oscillator is that clock.

@@ -120,6 +120,7 @@ def _board(size: int, available: dict[str, int], lut_limit: float, platform) -> 
         pll=ECP5_PLL,
         platform=platform,
         clocking=_Clocking,
+        constraints="lpf",
     )
 
 

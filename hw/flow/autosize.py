@@ -18,8 +18,9 @@ __all__ = [
     "fullness", "lane_counts", "margins",
 ]  # fmt: skip
 
-# Shares of the part that a design may be estimated at, LUTs apart: those are the board's own.
-MARGINS = {"lutram": 0.80, "ff": 0.80, "bram": 0.95}
+# Shares of the part that a design may be estimated at; those of LUTs and block RAM are the board's
+# own.
+MARGINS = {"lutram": 0.80, "ff": 0.80}
 # A larger array has to save this share of the cycles to be worth its area.
 WORTHWHILE = 0.10
 # Designs whose estimates differ by less are taken for equally large.
@@ -53,7 +54,8 @@ class Candidate:
 
 def margins(board: Board) -> dict[str, float]:
     """Shares of each resource that a chosen design may be estimated at."""
-    return {"lut": board.lut_limit} | MARGINS
+    limits = {"lut": board.lut_limit} | MARGINS | {"bram": board.bram_limit}
+    return {name: limit for name, limit in limits.items() if name in board.available}
 
 
 def lane_counts(network: Network) -> list[int]:
@@ -99,7 +101,7 @@ def choose(
     CheckError where it is certain beforehand that the design cannot fit.
     """
     if array is None:
-        array = "direct" if _plain(network) else "shared"
+        array = "direct" if _plain(network) else board.array
     if pixels is not None and channels is not None:
         _refuse_certain_misfit(board, array, pixels, channels)
         program = compile_network(

@@ -11,7 +11,6 @@ from hw.boards import Board
 from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
-from hw.flow.ecp5 import pack, place_and_route
 from hw.flow.flows import Flow
 from hw.flow.memories import block_fill, memory_uses
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
@@ -19,8 +18,9 @@ from hw.flow.pll import PllSettings
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, resource_table
 from hw.flow.resources import count_cells
+from hw.flow.routers import ROUTERS
 from hw.flow.stages import Stages
-from hw.flow.tools import ECPPACK, NEXTPNR_ECP5, YOSYS, Tool, tool_version
+from hw.flow.tools import YOSYS, Tool, tool_version
 from hw.flow.xc7.finish import finish
 from hw.link.identity import design_id
 from hw.link.payloads import WORD_BYTES, reply_words
@@ -59,13 +59,14 @@ class Request:
             Engine(self.program),
             clock_hz=float(self.clock_mhz * 1_000_000),
             baud=self.baud,
+            smallest_buffer=self.board.smallest_buffer,
         )
 
 
 def tools_of(board: Board, flow: Flow) -> list[Tool]:
     """The programs from pip that a build for the board runs."""
     routed = board.router_options and flow.name == "open"
-    return [YOSYS, NEXTPNR_ECP5, ECPPACK] if routed else [YOSYS]
+    return [YOSYS, *(ROUTERS[board.family].tools if routed else ())]
 
 
 def build(request: Request, progress: Progress) -> BuildReport:
@@ -82,9 +83,10 @@ def build(request: Request, progress: Progress) -> BuildReport:
         elaborate(board, BoardTop(board, request.core(), request.settings), folder)
     with clock.stage("synthesise", f"synthesise for {board.part} (Yosys)") as stage:
         statistics = synthesise(board, folder, stage, flow.avoid)
-        resources = resource_table(count_cells(statistics, board.family), board.available)
+        netlist = read_netlist(folder)
+        used = count_cells(statistics, board.family, netlist)
+        resources = resource_table(used, board.available)
     report = _report(request, resources, versions)
-    netlist = read_netlist(folder)
     with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
         memories = memory_uses(source, netlist["cells"])
     report.memories = [memory.plain() for memory in memories]
@@ -93,10 +95,11 @@ def build(request: Request, progress: Progress) -> BuildReport:
         finish(flow, report, netlist, folder, clock)
     elif flow.name == "open" and report.fits:
         with clock.stage("route", f"place and route for {board.part} (nextpnr)") as stage:
-            timing = place_and_route(board, folder, report.clock_mhz, stage)
-        with clock.stage("pack", "bitstream (ecppack)") as stage:
-            bitstream = pack(folder, stage)
-        report.reached(bitstream, timing.fmax_mhz, timing.met)
+            router = ROUTERS[board.family]
+            timing = router.place_and_route(board, folder, report.clock_mhz, stage)
+        with clock.stage("pack", f"bitstream ({router.tools[-1].name})") as stage:
+            bitstream = router.pack(board, folder, stage)
+        report.reached(bitstream, timing)
     elif flow.reason:
         report.notes.append(flow.reason)
     report.seconds, report.stage_seconds = clock.seconds, clock.stages
@@ -114,7 +117,6 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
     clock_mhz = float(request.clock_mhz)
     reply = WORD_BYTES * reply_words(IMAGE, program.classes)
     line_bytes = max(frame_bytes(program.image_bytes), frame_bytes(reply))
-    constraints = f"{DESIGN}.{'xdc' if board.family == 'xc7' else 'lpf'}"
     return BuildReport(
         board=board.name,
         title=board.title,
@@ -142,7 +144,7 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
         serial_images_per_second=round(request.baud / BITS_PER_BYTE / line_bytes, 1),
         seconds=0.0,
         stage_seconds={},
-        products=[f"{DESIGN}.v", f"{DESIGN}.json", constraints],
+        products=[f"{DESIGN}.v", f"{DESIGN}.json", f"{DESIGN}.{board.constraints}"],
         layers=[asdict(layer) for layer in layers],
         flow=request.flow.name,
     )

@@ -9,16 +9,17 @@ measured ones are extrapolation: that is what the margins of `hw.flow.autosize` 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, reduce
 from math import ceil
+from operator import or_
 from pathlib import Path
 
 import numpy as np
 
-from hw.flow.resources import Resources
+from hw.flow.resources import Resources, line_buffer
 from hw.link.identity import buffer_depth
 from hw.maps.banks import BANKS
-from hw.program import Program, threshold_bits
+from hw.program import Program
 from hw.rom import in_block
 
 __all__ = [
@@ -34,7 +35,9 @@ MEASURED_ENTRIES = 16  # of a response table
 _SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the unit itself
 _SMALL_WORDS = {"xc7": 64, "ecp5": 32}
-_SMALL_BITS = {"xc7": 2048, "ecp5": 2047}
+_SMALL_BITS = {"xc7": 2048, "ecp5": 2047, "ice40": 256}
+# Where a block is small, Yosys lays a memory's parts side by side in it, of several words in a row.
+_NARROW_SHAPES = {"ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2))}
 
 # A lane of the stream unit without and with PReLU (measured: hw.synth --unit stream_unit, 8 lanes,
 # 12-bit streams; without, of one shift).
@@ -49,7 +52,11 @@ _SOFT_PRODUCT = 67
 
 # LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up
 # 9 taps takes more inputs than that many LUTs have.
-_LEAST = {"xc7": {"direct": 4, "shared": 3}, "ecp5": {"direct": 6, "shared": 4}}
+_LEAST = {
+    "xc7": {"direct": 4, "shared": 3},
+    "ecp5": {"direct": 6, "shared": 4},
+    "ice40": {"direct": 6, "shared": 4},
+}
 
 
 def shape_terms(program: Program) -> list[float]:
@@ -65,26 +72,35 @@ def shape_terms(program: Program) -> list[float]:
     ]
 
 
-def memories(program: Program) -> list[tuple[str, int, int]]:
+def memories(program: Program, family: str = "xc7") -> list[tuple[str, int, int]]:
     """The engine's larger memories: "ram", "rom" or, told to be block RAM, "block";
     bits a word, words."""
     p, sizes = program.parameters, program.sizes
     return [
         *[("ram", p.pixels, sizes.activation_words + 2 * sizes.input_words)] * BANKS,
         ("rom", p.channels * p.tau, sizes.index_words),
-        ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
+        ("rom", _varying(program.images.thresholds), sizes.threshold_words),
         *_head_memories(program),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
-        ("ram", 9, buffer_depth(program.image_bytes)),
+        ("ram", 9, buffer_depth(program.image_bytes, line_buffer(family))),
         *(_stream_memories(program) if program.stream_shape else ()),
     ]
+
+
+def _varying(words: Sequence[int]) -> int:
+    """Bits of a word that are not the same in all: the others are no memory."""
+    return reduce(or_, (word ^ words[0] for word in words), 0).bit_count()
 
 
 def _head_memories(program: Program) -> list[tuple[str, int, int]]:
     head = program.serial_head
     if head is None:
-        return [("rom", 8 * program.head_units, program.sizes.head_words // program.head_units)]
+        size = program.network.head
+        return [
+            ("rom", 8 * program.head_units, program.sizes.head_words // program.head_units),
+            ("ram", (size.height * size.width).bit_length(), size.weight.shape[1]),
+        ]
     words = head.kind == "words"
     return [
         ("rom", 8 * head.parallel, len(program.images.head)),
@@ -112,10 +128,16 @@ def _input_stream(program: Program) -> list[tuple[str, int, int]]:
 
 
 def block_rams(program: Program, family: str) -> float:
-    """Block RAMs, in the unit of the family (RAMB36, DP16KD)."""
+    """Block RAMs, in the unit of the family (RAMB36, DP16KD, SB_RAM40_4K)."""
+    if family in _NARROW_SHAPES:
+        return sum(
+            min(ceil(ceil(words / depth) * width / bits) for depth, bits in _NARROW_SHAPES[family])
+            for kind, width, words in memories(program, family)
+            if kind == "block" or width * words > _SMALL_BITS[family]
+        )
     return _BLOCK[family] * sum(
         min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
-        for kind, width, words in memories(program)
+        for kind, width, words in memories(program, family)
         if kind == "block"
         or (kind == "rom" and in_block(width, words))
         or (kind == "ram" and words > _SMALL_WORDS[family] and width * words > _SMALL_BITS[family])

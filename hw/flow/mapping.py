@@ -26,7 +26,8 @@ _CARRIES = "alumacc"
 # Sums of two numbers and a carry (`hw.array.tree`); a chain of an ECP5 takes them as they are.
 CARRY_IN = f"techmap -map {Path(__file__).with_name('carry_in.v')}"
 
-# Products of `hw.stream.multiplier` become DSP blocks, before `alumacc` makes sums of all others.
+# Products of `hw.stream.multiplier` become DSP blocks, before `alumacc` makes sums of all others;
+# of a family that is not here LUTs.
 _DSP = {
     "xc7": (
         "techmap -map +/mul2dsp.v -map +/xilinx/xc7_dsp_map.v -D DSP_A_MAXWIDTH=25 "
@@ -56,15 +57,19 @@ def mapping(
 
     Parameters
     ----------
-    family : "xc7" or "ecp5".
+    family : one of `hw.flow.resources.FAMILIES`.
     top : the top module.
     ports : whether pins and clocks get their buffers (a unit measured on its own has none).
     avoid : what the router gets wrong (xc7); it is made of other cells.
     """
     # Names such as "sums[0]" of a port "sums" make ABC give up without a word: they go first.
-    products = _SOFT if Risk.DSP in avoid else _DSP[family].format(products=_PRODUCTS)
-    reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}; {_CARRIES}"
+    products = f"{_DSP[family].format(products=_PRODUCTS)}; " if family in _DSP else ""
+    if Risk.DSP in avoid:
+        products = f"{_SOFT}; "
+    reduce = f"hierarchy -top {top}; proc; {_REDUCE}; {products}{_CARRIES}"
     clean = "flatten; opt_clean -purge"
+    if family == "ice40":
+        return f"{reduce}; {clean}; synth_ice40 -device u -top {top}"
     if family == "ecp5":
         return f"{reduce}; {clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"

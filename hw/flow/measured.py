@@ -7,7 +7,7 @@ from pathlib import Path
 from hw.boards import Board
 from hw.boards.top import BoardTop
 from hw.engine import Engine
-from hw.flow.netlist import elaborate, synthesise
+from hw.flow.netlist import elaborate, read_netlist, synthesise
 from hw.flow.progress import Stage
 from hw.flow.resources import Resources, count_cells
 from hw.program import Program
@@ -27,8 +27,11 @@ def measured(board: Board, program: Program, clock_mhz: Fraction) -> Resources:
         Engine(program),
         clock_hz=float(1_000_000 * clock_mhz),
         baud=BAUD,
+        smallest_buffer=board.smallest_buffer,
     )
     top = BoardTop(board, core, board.pll_settings(clock_mhz))
     with tempfile.TemporaryDirectory() as name:
-        elaborate(board, top, Path(name))
-        return count_cells(synthesise(board, Path(name), Stage(name)), board.family)
+        folder = Path(name)
+        elaborate(board, top, folder)
+        statistics = synthesise(board, folder, Stage(name))
+        return count_cells(statistics, board.family, read_netlist(folder))

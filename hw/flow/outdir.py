@@ -10,7 +10,9 @@ from model.files import make_folder
 __all__ = ["prepare_folder"]
 
 # What an earlier run may have left and a failing one must not leave beside its own files.
-RESULTS = ("json", "stat.json", "timing.json", "config", "fasm", "frames", "bit")
+RESULTS = (
+    "json", "stat.json", "timing.json", "config", "fasm", "frames", "bit", "asc", "bin",
+)  # fmt: skip
 VIVADO_RESULTS = ("_timing.rpt", "_utilization_place.rpt")
 
 

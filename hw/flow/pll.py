@@ -1,10 +1,12 @@
 """PLL settings: the dividers that make exactly the clock that was asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["ECP5_PLL", "XC7_PLL", "PllFamily", "PllSettings", "find_settings"]
+__all__ = [
+    "ECP5_PLL", "ICE40_PLL", "XC7_PLL", "PllFamily", "PllSettings", "find_settings", "outputs",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class PllFamily:
     name: str
     input_divider: tuple[int, int]
     feedback: tuple[int, int]
-    output_divider: tuple[int, int]
+    output_dividers: Sequence[int]
     phase_detector: tuple[Fraction, Fraction]
     oscillator: tuple[int, int]
     output: tuple[Fraction, Fraction]
@@ -30,7 +32,7 @@ ECP5_PLL = PllFamily(
     name="EHXPLLL",
     input_divider=(1, 128),
     feedback=(1, 128),
-    output_divider=(1, 128),
+    output_dividers=range(1, 129),
     phase_detector=(Fraction(25, 8), Fraction(400)),
     oscillator=(400, 800),
     output=(Fraction(25, 8), Fraction(400)),
@@ -42,10 +44,23 @@ XC7_PLL = PllFamily(
     name="PLLE2_BASE",
     input_divider=(1, 56),
     feedback=(2, 64),
-    output_divider=(1, 128),
+    output_dividers=range(1, 129),
     phase_detector=(Fraction(19), Fraction(450)),
     oscillator=(800, 1600),
     output=(Fraction(25, 4), Fraction(464)),
+    output_feedback=False,
+)
+
+# Lattice FPGA-DS-02008 (iCE40 UltraPlus), sysCLOCK PLL timing; dividers as Project IceStorm's
+# icepll takes them: 2**DIVQ with DIVQ 1 to 6 behind the oscillator, which closes the loop.
+ICE40_PLL = PllFamily(
+    name="SB_PLL40_PAD",
+    input_divider=(1, 16),
+    feedback=(1, 128),
+    output_dividers=(2, 4, 8, 16, 32, 64),
+    phase_detector=(Fraction(10), Fraction(133)),
+    oscillator=(533, 1066),
+    output=(Fraction(16), Fraction(275)),
     output_feedback=False,
 )
 
@@ -91,13 +106,18 @@ def _legal(family: PllFamily, input_mhz: Fraction) -> Iterator[PllSettings]:
                 continue
             if family.output_feedback and not _within(multiplied, family.output):
                 continue
-            for output_divider in range(family.output_divider[0], family.output_divider[1] + 1):
+            for output_divider in family.output_dividers:
                 if family.output_feedback:
                     oscillator, output = multiplied * output_divider, multiplied
                 else:
                     oscillator, output = multiplied, multiplied / output_divider
                 if low <= oscillator <= high and _within(output, family.output):
                     yield PllSettings(family, input_mhz, input_divider, feedback, output_divider)
+
+
+def outputs(family: PllFamily, input_mhz: Fraction | int) -> list[Fraction]:
+    """All clocks, in MHz, that the PLL can make of an oscillator's, the lowest first."""
+    return sorted({settings.output_mhz for settings in _legal(family, Fraction(input_mhz))})
 
 
 def find_settings(

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hw.flow.resources import Resources
+from hw.flow.timing import Timing
 from model.files import write_text
 
 __all__ = ["BuildReport", "overfull", "remove_report", "resource_table", "write_report"]
@@ -14,6 +15,8 @@ UNITS = {
             "bram": "RAMB36", "dsp": "DSP48E1"},
     "ecp5": {"lut": "LUT4", "lutram": "LUTs used as RAM", "ff": "flip-flops",
              "bram": "DP16KD (18 kbit)", "dsp": "MULT18X18D"},
+    "ice40": {"lut": "logic cells (LUT4 and flip-flop)", "ff": "flip-flops",
+              "bram": "SB_RAM40_4K (4 kbit)", "dsp": "SB_MAC16"},
 }  # fmt: skip
 
 
@@ -21,7 +24,8 @@ UNITS = {
 class BuildReport:
     """What a build made. The fields are the keys of ``report.json``.
 
-    ``stage`` is "netlist" or "bitstream"; ``fmax_mhz`` and ``timing_met`` are None at "netlist".
+    ``stage`` is "netlist" or "bitstream"; ``fmax_mhz``, ``timing_met`` and ``critical_path``
+    (`hw.flow.timing.CriticalPath` and its words under "text") are None at "netlist".
     ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
     ``clock_mhz``, image after image; ``serial_images_per_second`` is what the board's serial line
     lets through. ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share
@@ -58,13 +62,15 @@ class BuildReport:
     flow: str = "open"
     risks: list[str] = field(default_factory=list)
     routed: dict[str, dict[str, int]] = field(default_factory=dict)
+    critical_path: dict[str, object] | None = None
     notes: list[str] = field(default_factory=list)
 
-    def reached(self, bitstream: Path, fmax_mhz: float, met: bool) -> None:
+    def reached(self, bitstream: Path, timing: Timing) -> None:
         """There is a bitstream, and the router said how fast it is."""
         self.stage = "bitstream"
         self.products.append(bitstream.name)
-        self.fmax_mhz, self.timing_met = round(fmax_mhz, 2), met
+        self.fmax_mhz, self.timing_met = round(timing.fmax_mhz, 2), timing.met
+        self.critical_path = timing.plain()
 
 
 def resource_table(used: Resources, available: dict[str, int]) -> dict[str, dict[str, float]]:
@@ -159,8 +165,10 @@ def _pace(report: BuildReport) -> list[str]:
     else:
         verdict = "met" if report.timing_met else "**MISSED**"
         timing = f"{report.fmax_mhz:.2f} MHz from the router: {verdict}"
+    path = report.critical_path
     return [
         f"Clock {report.clock_mhz:g} MHz; highest clock {timing}.",
+        *([f"Critical path: {path['text']}."] if path else ()),
         f"{report.cycles_per_image:,} cycles an image (predicted), so "
         f"{report.images_per_second:,.0f} images/s from the engine; the serial line passes "
         f"{report.serial_images_per_second:,.0f} images/s.",

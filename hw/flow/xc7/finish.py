@@ -49,7 +49,7 @@ def _by_nextpnr(flow: Flow, report: BuildReport, folder: Path, stages: Stages) -
         routed = place_and_route(tools, part, folder, report.clock_mhz, stage)
     with stages.stage("pack", "bitstream (fasm2frames, xc7frames2bit)") as stage:
         bitstream = pack(tools, part, folder, stage)
-    report.reached(bitstream, routed.timing.fmax_mhz, routed.timing.met)
+    report.reached(bitstream, routed.timing)
     report.routed = routed.utilisation
     report.notes += routed.notes
 
@@ -63,7 +63,7 @@ def _by_vivado(report: BuildReport, folder: Path, stages: Stages) -> None:
     # Which memory lies where is known of the netlist only.
     report.memories, report.block_fill = [], None
     report.tools |= {VIVADO.name: _version((folder / f"{DESIGN}.vivado.log").read_text())}
-    report.reached(bitstream, timing.fmax_mhz, timing.met)
+    report.reached(bitstream, timing)
 
 
 def _version(log: str) -> str:

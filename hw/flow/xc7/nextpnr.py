@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.flow.ecp5 import SEED, Timing, read_timing
 from hw.flow.netlist import DESIGN
+from hw.flow.nextpnr import SEED
 from hw.flow.progress import Stage
+from hw.flow.timing import Timing, component_paths, read_timing
 from hw.flow.tools import run_tool
 from hw.flow.xc7.log import hold_violations, read_clocks, read_utilisation
 from hw.flow.xc7.open_tools import OpenTools
@@ -67,7 +68,9 @@ def read_routed(folder: Path, clock_mhz: float) -> Routed:
         report |= json.loads((folder / REPORT).read_text())
     # The design has one clock. Should a router make two of it, the slower counts.
     slowest_first = sorted(report["fmax"].items(), key=lambda item: item[1]["achieved"])
-    timing = read_timing({"fmax": dict(slowest_first)}, clock_mhz)
+    with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
+        components = component_paths(source, DESIGN)
+    timing = read_timing(report | {"fmax": dict(slowest_first)}, clock_mhz, components)
     notes = []
     if short := hold_violations(log):
         notes.append(

@@ -7,10 +7,10 @@ own count of cells replaces that of the netlist.
 import re
 from pathlib import Path
 
-from hw.flow.ecp5 import Timing, read_timing
 from hw.flow.netlist import DESIGN
 from hw.flow.progress import Stage
 from hw.flow.resources import Resources
+from hw.flow.timing import Timing, read_timing
 from hw.flow.tools import run_tool
 from hw.flow.xc7.router import VIVADO
 from model.errors import CheckError
@@ -76,7 +76,7 @@ def read_vivado_timing(report: str, clock_mhz: float) -> Timing:
         if name in periods
     }
     slowest_first = sorted(clocks.items(), key=lambda item: item[1]["achieved"])
-    return read_timing({"fmax": dict(slowest_first)}, clock_mhz, "Vivado")
+    return read_timing({"fmax": dict(slowest_first)}, clock_mhz, tool="Vivado")
 
 
 def _table(report: str, title: str) -> list[str]:
