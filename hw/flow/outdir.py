@@ -10,7 +10,7 @@ from model.files import make_folder
 __all__ = ["prepare_folder"]
 
 # What an earlier run may have left and a failing one must not leave beside its own files.
-RESULTS = ("json", "stat.json", "timing.json", "config", "bit", "asc", "bin")
+RESULTS = ("json", "stat.json", "timing.json", "config", "bit", "asc", "bin", "pnr.json", "fs")
 
 
 def prepare_folder(folder: Path) -> None:
