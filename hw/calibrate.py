@@ -37,7 +37,7 @@ POINTS = (
     (32, 16, 0),
     (64, 8, 0),
 )
-SMALL_POINTS = ((4, 2, 0), (8, 1, 0), (8, 2, 0), (8, 4, 0), (16, 2, 0))
+SMALL_POINTS = ((8, 1, 0), (8, 2, 0))
 MEASURED = {ARTY_A7.name: POINTS, ULX3S_85F.name: POINTS, ICEBREAKER.name: SMALL_POINTS}
 
 

@@ -49,7 +49,8 @@ def test_choice_fits_and_nothing_that_fits_is_noticeably_faster(monkeypatch, boa
     choice = choose(network, board, **FREE)
     cycles = total_cycles(choice.program)
     assert fits(simple(choice.program, board.family), board)
-    fitting = [c for _, c, needs in candidates(network, board) if fits(needs, board)]
+    sizes = candidates(network, board, board.array)
+    fitting = [c for _, c, needs in sizes if fits(needs, board)]
     assert cycles <= (1 + WORTHWHILE) * min(fitting)
 
 

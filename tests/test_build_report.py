@@ -7,9 +7,9 @@ import pytest
 
 from hw.boards import BOARDS, find_board
 from hw.build import check
-from hw.flow.ecp5 import read_timing
 from hw.flow.report import BuildReport, overfull, remove_report, resource_table, write_report
 from hw.flow.resources import Resources, count_cells
+from hw.flow.timing import read_timing
 from model import files
 from model.errors import CheckError, UserError
 

@@ -29,8 +29,11 @@ class BoardTop(Elaboratable):
         m.submodules.tx_pin = tx_pin = io.Buffer("o", uart.tx)
         m.d.comb += [core.rx.eq(rx_pin.i), tx_pin.o.eq(core.tx)]
 
+        # Of these, as many as there are LEDs.
         lights = (core.status.image, core.status.busy, core.status.fault)
         for number, light in enumerate(lights):
+            if ("led", number) not in platform.resources:
+                break
             led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.submodules[f"led_pin_{number}"] = led
             m.d.comb += led.o.eq(light)

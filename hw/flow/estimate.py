@@ -33,9 +33,10 @@ MEASURED_ENTRIES = 16  # of a response table
 # Words by bits of one block with a read and a write port. What Yosys was seen to make of them: a
 # written memory of no more than so many words or bits becomes LUTRAM; of read-only ones, see `rom`.
 _SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-_BLOCK = {"xc7": 0.5, "ecp5": 1.0}  # a RAMB18 is half a RAMB36; a DP16KD is the unit itself
-_SMALL_WORDS = {"xc7": 64, "ecp5": 32}
-_SMALL_BITS = {"xc7": 2048, "ecp5": 2047, "ice40": 256}
+# a RAMB18 is half a RAMB36; a DP16KD, a BSRAM is the unit itself
+_BLOCK = {"xc7": 0.5, "ecp5": 1.0, "gowin": 1.0, "gatemate": 0.5}
+_SMALL_WORDS = {"xc7": 64, "ecp5": 32, "gowin": 32, "gatemate": 0}
+_SMALL_BITS = {"xc7": 2048, "ecp5": 2047, "ice40": 256, "gowin": 2047, "gatemate": 2047}
 # Where a block is small, Yosys lays a memory's parts side by side in it, of several words in a row.
 _NARROW_SHAPES = {"ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2))}
 
@@ -49,13 +50,24 @@ _STREAM_LANE = {
 # LUTs of a product that is made of them (hw/flow/mul_lut.v), in place of a DSP48E1 (measured: 1,028
 # LUT for 4 lanes of the unit above, with PReLU).
 _SOFT_PRODUCT = 67
+# Families that were not measured are taken for this one, which has LUTs of four inputs, too.
+_UNMEASURED = "ecp5"
+_OF_LUT4 = ("ice40", "gowin", "gatemate")
+# Not measured either: their products are made of LUTs, one for each pair of 12 and 13 bits.
+_PRODUCT = 12 * 13
+_STREAM_LANE |= {
+    family: {
+        prelu: lane | {"lut": lane["lut"] + lane["dsp"] * _PRODUCT, "dsp": 0}
+        for prelu, lane in _STREAM_LANE[_UNMEASURED].items()
+    }
+    for family in _OF_LUT4
+}
 
 # LUTs below which no kernel application gets (measured: 8 and more), by family: XNOR and adding up
 # 9 taps takes more inputs than that many LUTs have.
 _LEAST = {
     "xc7": {"direct": 4, "shared": 3},
-    "ecp5": {"direct": 6, "shared": 4},
-    "ice40": {"direct": 6, "shared": 4},
+    **{family: {"direct": 6, "shared": 4} for family in (_UNMEASURED, *_OF_LUT4)},
 }
 
 
@@ -152,6 +164,8 @@ def _fit(family: str, array: str) -> dict[str, np.ndarray]:
     """
     measured_rows = json.loads(CALIBRATION.read_text("utf-8"))["rows"]
     in_family = [row for row in measured_rows if row["family"] == family]
+    if not in_family:
+        in_family = [row for row in measured_rows if row["family"] == _UNMEASURED]
     # An array that was not measured on this family is taken for the other one.
     rows = [row for row in in_family if row["array"] == array] or in_family
     terms = np.array([row["terms"] for row in rows])

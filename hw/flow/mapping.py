@@ -70,6 +70,10 @@ def mapping(
     clean = "flatten; opt_clean -purge"
     if family == "ice40":
         return f"{reduce}; {clean}; synth_ice40 -device u -top {top}"
+    if family == "gatemate":
+        return f"{reduce}; {clean}; synth_gatemate -luttree -nomult -nomx8 -top {top}"
+    if family == "gowin":
+        return f"{reduce}; {clean}; synth_gowin -family gw1n -nodsp -top {top}"
     if family == "ecp5":
         return f"{reduce}; {clean}; synth_ecp5 -top {top}"
     xc7 = f"{_XC7} -top {top}" if ports else f"{_XC7} -noiopad -noclkbuf -top {top}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["MemoryUse", "block_fill", "memory_uses"]
 
+_GOWIN_BLOCKS = ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9")
 # Data bits of a memory cell.
 _BITS = {
     "RAMB36E1": 36_864,
@@ -17,8 +18,15 @@ _BITS = {
     "PDPW16KD": 18_432,
     "TRELLIS_DPR16X4": 64,
     "SB_RAM40_4K": 4_096,
+    **dict.fromkeys(_GOWIN_BLOCKS, 18_432),
+    "RAM16SDP4": 64,
+    "CC_BRAM_20K": 20_480,
+    "CC_BRAM_40K": 40_960,
 }
-_BLOCKS = ("RAMB36E1", "RAMB18E1", "DP16KD", "PDPW16KD", "SB_RAM40_4K")
+_BLOCKS = (
+    "RAMB36E1", "RAMB18E1", "DP16KD", "PDPW16KD", "SB_RAM40_4K", "CC_BRAM_20K", "CC_BRAM_40K",
+    *_GOWIN_BLOCKS,
+)  # fmt: skip
 
 
 @dataclass

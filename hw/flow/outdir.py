@@ -11,7 +11,8 @@ __all__ = ["prepare_folder"]
 
 # What an earlier run may have left and a failing one must not leave beside its own files.
 RESULTS = (
-    "json", "stat.json", "timing.json", "config", "fasm", "frames", "bit", "asc", "bin",
+    "json", "stat.json", "timing.json", "config", "fasm", "frames", "bit", "asc", "bin", "pnr.json",
+    "fs",
 )  # fmt: skip
 VIVADO_RESULTS = ("_timing.rpt", "_utilization_place.rpt")
 

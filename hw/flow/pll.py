@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 __all__ = [
-    "ECP5_PLL", "ICE40_PLL", "XC7_PLL", "PllFamily", "PllSettings", "find_settings", "outputs",
+    "ECP5_PLL", "GATEMATE_PLL", "GW1NR_PLL", "ICE40_PLL", "XC7_PLL", "PllFamily", "PllSettings",
+    "find_settings", "outputs",
 ]  # fmt: skip
 
 
@@ -61,6 +62,31 @@ ICE40_PLL = PllFamily(
     phase_detector=(Fraction(10), Fraction(133)),
     oscillator=(533, 1066),
     output=(Fraction(16), Fraction(275)),
+    output_feedback=False,
+)
+
+# Gowin DS117 (GW1NR-9, C6/I5), as Apicula's gowin_pll takes it.
+GW1NR_PLL = PllFamily(
+    name="rPLL",
+    input_divider=(1, 64),
+    feedback=(1, 64),
+    output_dividers=(2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128),
+    phase_detector=(Fraction(3), Fraction(400)),
+    oscillator=(400, 1200),
+    output=(Fraction(25, 8), Fraction(600)),
+    output_feedback=True,
+)
+
+# As nextpnr chooses it (himbaechel/uarch/gatemate/pll.cc) in the modes SPEED and low jitter: its
+# DCO is twice the oscillator here, 1,250 to 2,500 MHz; behind it come a 2 and 1 or an even number.
+GATEMATE_PLL = PllFamily(
+    name="CC_PLL",
+    input_divider=(1, 1),
+    feedback=(1, 256),
+    output_dividers=(2, *range(4, 257, 4)),
+    phase_detector=(Fraction(5), Fraction(50)),
+    oscillator=(630, 1250),
+    output=(Fraction(5), Fraction(416)),
     output_feedback=False,
 )
 

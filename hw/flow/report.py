@@ -17,6 +17,9 @@ UNITS = {
              "bram": "DP16KD (18 kbit)", "dsp": "MULT18X18D"},
     "ice40": {"lut": "logic cells (LUT4 and flip-flop)", "ff": "flip-flops",
               "bram": "SB_RAM40_4K (4 kbit)", "dsp": "SB_MAC16"},
+    "gowin": {"lut": "LUT4", "lutram": "LUTs used as RAM", "ff": "flip-flops",
+              "bram": "BSRAM (18 kbit)", "dsp": "MULT18X18"},
+    "gatemate": {"lut": "CPE halves", "ff": "flip-flops", "bram": "block RAM (40 kbit)"},
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from hw.link.identity import SMALLEST_BUFFER
 
 __all__ = ["FAMILIES", "Resources", "count_cells", "line_buffer", "lone_flip_flops"]
 
-FAMILIES = ("xc7", "ecp5", "ice40")
+FAMILIES = ("xc7", "ecp5", "ice40", "gowin", "gatemate")
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Resources:
     lutram : of these, the LUTs used as memory.
     ff : flip-flops.
     bram : block RAMs; BRAM36 on xc7 (a RAMB18 is half of one), 18 kbit DP16KD on ecp5, 4 kbit
-        SB_RAM40_4K on ice40.
-    dsp : DSP48E1 on xc7, MULT18X18D on ecp5, SB_MAC16 on ice40.
+        SB_RAM40_4K on ice40, 18 kbit BSRAM on gowin.
+    dsp : DSP48E1 on xc7, MULT18X18D on ecp5, SB_MAC16 on ice40, MULT18X18
+        on gowin.
     """
 
     lut: int
@@ -68,6 +69,26 @@ _WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
         },
         "bram": _same(1, "SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW"),
         "dsp": _same(1, "SB_MAC16"),
+    },
+    "gowin": {
+        "logic": _same(1, "LUT1", "LUT2", "LUT3", "LUT4", "ALU"),
+        "memory": _same(4, "RAM16SDP1", "RAM16SDP2", "RAM16SDP4"),
+        "ff": {
+            f"DFF{edge}{kind}": 1
+            for edge in ("", "N") for kind in ("", "E", "S", "SE", "R", "RE", "P", "PE", "C", "CE")
+        },
+        "bram": _same(1, "SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"),
+        "dsp": _same(1, "MULT18X18"),
+    },
+    "gatemate": {
+        "logic": {
+            **_same(1, "CC_LUT1", "CC_LUT2", "CC_LUT3", "CC_LUT4", "CC_L2T4", "CC_ADDF", "CC_MX2"),
+            **_same(2, "CC_L2T5", "CC_MX4"),
+        },
+        "memory": {},
+        "ff": _same(1, "CC_DFF"),
+        "bram": {"CC_BRAM_40K": 1, "CC_BRAM_20K": 0.5},
+        "dsp": {},
     },
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.boards import Board
-from hw.flow import ecp5, ice40
+from hw.flow import ecp5, gatemate, gowin, ice40
 from hw.flow.progress import Stage
 from hw.flow.timing import Timing
 from hw.flow.tools import Tool
@@ -29,4 +29,6 @@ class Router:
 ROUTERS = {
     "ecp5": Router(ecp5.TOOLS, ecp5.place_and_route, ecp5.pack),
     "ice40": Router(ice40.TOOLS, ice40.place_and_route, ice40.pack),
+    "gowin": Router(gowin.TOOLS, gowin.place_and_route, gowin.pack),
+    "gatemate": Router(gatemate.TOOLS, gatemate.place_and_route, gatemate.pack),
 }

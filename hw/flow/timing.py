@@ -81,7 +81,8 @@ def read_timing(
             paths = [
                 path["path"]
                 for path in report.get("critical_paths", ())
-                if clock in path["from"] and clock in path["to"] and path["path"]
+                # "posedge sync", not "<async>"
+                if path["path"] and all(path[end].split()[-1] == clock for end in ("from", "to"))
             ]
             slowest = max(paths, key=_delay, default=None)
             path = _critical(slowest, components) if slowest else None

