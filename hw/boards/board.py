@@ -27,6 +27,7 @@ class Board:
     pll : the part's PLL.
     platform : makes the Amaranth platform: pins and constraint file.
     clocking : drives domain sync on the platform, from the PLL's settings (None: without a PLL).
+    array : the array where nobody asks for one and the network does not demand one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Board:
     pll: PllFamily
     platform: Callable[[], Platform]
     clocking: Callable[[PllSettings | None], Elaboratable]
+    array: str = "shared"
 
     def pll_settings(self, clock_mhz: Fraction) -> PllSettings | None:
         """How to make the clock: None where the oscillator is that clock.

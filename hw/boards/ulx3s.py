@@ -120,6 +120,8 @@ def _board(size: int, available: dict[str, int], lut_limit: float, platform) -> 
         pll=ECP5_PLL,
         platform=platform,
         clocking=_Clocking,
+        # A DPR16X4 of the shared array's tables takes six LUT4: computing anew takes fewer.
+        array="direct",
     )
 
 

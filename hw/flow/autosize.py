@@ -14,7 +14,7 @@ from model.errors import CheckError, UserError
 from model.format import Conv, Network
 
 __all__ = [
-    "CHANNELS", "MARGINS", "WORTHWHILE", "Candidate", "Choice", "candidates", "choose",
+    "CHANNELS", "MARGINS", "WORTHWHILE", "Candidate", "Choice", "candidates", "choose", "fills",
     "fullness", "lane_counts", "margins",
 ]  # fmt: skip
 
@@ -25,7 +25,8 @@ WORTHWHILE = 0.10
 # Designs whose estimates differ by less are taken for equally large.
 TOLERANCE = 0.10
 MAX_PIXELS = 256
-CHANNELS = (1, 2, 4, 8, 16, 32, 64)
+# Powers of two, and between them what lets a network of 64, 96 and 128 channels fill a part better.
+CHANNELS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def lane_counts(network: Network) -> list[int]:
     return sorted(counts) or [widest]
 
 
+def fills(channels: int) -> list[int]:
+    """Numbers of dot9 units a lane that may fill the tables of so many channels."""
+    return [n for n in range(1, channels + 1) if channels % n == 0]
+
+
 def _plain(network: Network) -> bool:
     """Whether a 3x3 convolution has plain kernels, which a shared array cannot hold."""
     return any(isinstance(conv, Conv) and conv.tau == bits.TAPS for conv in network.convs)
@@ -99,7 +105,7 @@ def choose(
     CheckError where it is certain beforehand that the design cannot fit.
     """
     if array is None:
-        array = "direct" if _plain(network) else "shared"
+        array = "direct" if _plain(network) else board.array
     if pixels is not None and channels is not None:
         _refuse_certain_misfit(board, array, pixels, channels)
         program = compile_network(
@@ -137,10 +143,8 @@ def candidates(
             too_large = least_luts(board.family, array, lanes, group) > board.available["lut"]
             if found and (needless or too_large):
                 continue
-            fills = [fill]
-            if array == "shared" and fill is None:
-                fills = [n for n in range(1, group + 1) if group % n == 0 and n in CHANNELS]
-            for units in fills:
+            searched = array == "shared" and fill is None
+            for units in fills(group) if searched else [fill]:
                 try:
                     program = compile_network(
                         network, array=array, pixels=lanes, channels=group, fill=units

@@ -8,8 +8,9 @@ measured ones are extrapolation: that is what the margins of `hw.flow.autosize` 
 
 import json
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 from math import ceil
+from operator import or_
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from hw.flow.resources import Resources
 from hw.link.identity import buffer_depth
 from hw.maps.banks import BANKS
-from hw.program import Program, threshold_bits
+from hw.program import Program
 from hw.rom import in_block
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
@@ -25,6 +26,9 @@ __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "s
 CALIBRATION = Path(__file__).with_name("calibration.json")
 FITTED = ("lut", "lutram", "ff")
 MEASURED_ENTRIES = 16  # of a response table
+# Places in `shape_terms` of what a fit has, by array. Three sizes of the direct array are measured,
+# and it has no fillers: what is proportional to channels alone is small in it, and left out.
+_TERMS = {"direct": (0, 1, 3), "shared": (0, 1, 2, 3, 4)}
 
 # Words by bits of one block with a read and a write port. What Yosys was seen to make of them: a
 # written memory of no more than so many words or bits becomes LUTRAM; of read-only ones, see `rom`.
@@ -65,13 +69,18 @@ def memories(program: Program) -> list[tuple[str, int, int]]:
     return [
         *[("ram", p.pixels, sizes.activation_words + 2 * sizes.input_words)] * BANKS,
         ("rom", p.channels * p.tau, sizes.index_words),
-        ("rom", threshold_bits(sizes.sum_bits), sizes.threshold_words),
+        ("rom", _varying(program.images.thresholds), sizes.threshold_words),
         *_head_memories(program),
         ("block", sizes.sum_bits * p.pixels, sizes.partial_sums),
         ("ram", p.pixels, sizes.pool_words),
         ("ram", 9, buffer_depth(program.image_bytes)),
         *(_stream_memories(program) if program.stream_shape else ()),
     ]
+
+
+def _varying(words: Sequence[int]) -> int:
+    """Bits of a word that are not the same in all: the others are no memory."""
+    return reduce(or_, (word ^ words[0] for word in words), 0).bit_count()
 
 
 def _head_memories(program: Program) -> list[tuple[str, int, int]]:
@@ -117,7 +126,7 @@ def block_rams(program: Program, family: str) -> float:
 
 @cache
 def _fit(family: str, array: str) -> dict[str, np.ndarray]:
-    """Cells per term of `shape_terms`, for each of `FITTED`.
+    """Cells per term of `shape_terms`, for each of `FITTED`; 0 for terms that the fit has not.
 
     Relative errors are what is made small, so that a small design counts as much as a large one.
     """
@@ -126,11 +135,14 @@ def _fit(family: str, array: str) -> dict[str, np.ndarray]:
     # An array that was not measured on this family is taken for the other one.
     rows = [row for row in in_family if row["array"] == array] or in_family
     terms = np.array([row["terms"] for row in rows])
+    kept = list(_TERMS[array])
     fits = {}
     for name in FITTED:
         measured = np.array([row["resources"][name] for row in rows], float)
         weight = 1 / np.maximum(measured, 1)
-        fits[name] = np.linalg.lstsq(terms * weight[:, None], measured * weight, rcond=None)[0]
+        each, *_ = np.linalg.lstsq(terms[:, kept] * weight[:, None], measured * weight, rcond=None)
+        fits[name] = np.zeros(terms.shape[1])
+        fits[name][kept] = each
     return fits
 
 
