@@ -122,9 +122,7 @@ class BoardCore(wiring.Component):
             dispatcher.done.eq(engine.o.valid),
             dispatcher.replied.eq(sender.done),
             engine.o.ready.eq(
-                sender.take
-                if self._one_by_one
-                else sender.done & (dispatcher.request == IMAGE)
+                sender.take if self._one_by_one else sender.done & (dispatcher.request == IMAGE)
             ),
             sender.go.eq(dispatcher.reply),
             sender.request.eq(dispatcher.request),
