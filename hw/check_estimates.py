@@ -16,12 +16,13 @@ from pathlib import Path
 from hw.compiler import compile_network
 from hw.flow.estimate import CALIBRATION, estimate
 from hw.flow.resources import Resources
+from hw.program import Program
 from model.errors import CheckError, run_command
 from model.nets import NETS
 from model.network import Network
 from model.shipped import load_model
 
-__all__ = ["UNFITTED", "Comparison", "comparisons", "main"]
+__all__ = ["UNFITTED", "Comparison", "comparisons", "main", "network_of"]
 
 UNFITTED = Path(__file__).parent / "flow" / "unfitted.json"
 LIMIT = 0.15
@@ -34,6 +35,7 @@ class Comparison:
     """A design that was synthesised: what it is, whether the estimate was fitted to it."""
 
     name: str
+    program: Program
     fitted: bool
     estimated: Resources
     measured: Resources
@@ -49,7 +51,8 @@ class Comparison:
 
 
 @cache
-def _network(name: str) -> Network:
+def network_of(name: str) -> Network:
+    """A shipped network, or the made-up one."""
     if name != MADE_UP:
         return load_model(name)
     # The simulation knows the hardware, not the other way round: only this network joins them.
@@ -77,10 +80,11 @@ def comparisons() -> Iterator[Comparison]:
 
 def _comparison(row: dict, model: str, fitted: bool) -> Comparison:
     shape = {name: row[name] for name in ("array", "pixels", "channels")}
-    program = compile_network(_network(model), **shape, fill=row["fill"] or None)
+    program = compile_network(network_of(model), **shape, fill=row["fill"] or None)
     fill = f", F {row['fill']}" if row["fill"] else ""
     return Comparison(
         f"{row['family']} {model} {row['array']} {row['pixels']}x{row['channels']}{fill}",
+        program,
         fitted,
         estimate(program, row["family"]),
         Resources(**row["resources"]),

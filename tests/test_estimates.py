@@ -32,7 +32,7 @@ def test_estimates_against_yosys(monkeypatch, capsys):
 def test_what_is_off_fails(monkeypatch, change):
     measured = {"lut": 1000, "lutram": 0, "ff": 0, "bram": 8, "dsp": 0}
     wrong = check_estimates.Comparison(
-        "it", True, Resources(**measured | change), Resources(**measured)
+        "it", None, True, Resources(**measured | change), Resources(**measured)
     )
     monkeypatch.setattr(check_estimates, "comparisons", lambda: iter([wrong]))
     monkeypatch.setattr("sys.argv", ["check_estimates"])

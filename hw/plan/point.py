@@ -20,8 +20,10 @@ __all__ = ["Plan", "plan"]
 class Plan:
     """A design for a board. The fields are the keys of the report.
 
-    ``cycles`` an image are exact, ``resources`` ({"lut": {"used", "available"}, ...}) estimated,
-    and ``clock_mhz`` is what was asked for: whether it is reached, only a router can say.
+    ``cycles`` an image are exact; ``images_per_second`` is one image behind the other's result, but
+    no more than the input takes, a pixel a cycle. ``resources`` ({"lut": {"used", "available"},
+    ...}) are estimated, and ``clock_mhz`` is what was asked for: whether it is reached, only a
+    router can say.
     ``estimated_mhz`` is what routed designs let expect, None where none of the family was routed,
     ``clock_basis`` where it comes from, ``estimated_images_per_second`` what it would make.
     ``fits``: every resource stays within the board's margins; ``fullest`` names the one that is
@@ -58,6 +60,8 @@ def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Pl
         spent[bound(program, place, layer).kind] += layer.cycles
     p = program.parameters
     reach = estimate_clock(board, needs.lut)
+    # Images follow each other no faster than their pixels come in, one a cycle.
+    spacing = max(cycles, program.load_cycles)
     return Plan(
         board=board.name,
         part=board.part,
@@ -70,10 +74,10 @@ def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Pl
         },
         cycles=cycles,
         clock_mhz=float(clock_mhz),
-        images_per_second=round(float(clock_mhz) * 1e6 / cycles, 1),
+        images_per_second=round(float(clock_mhz) * 1e6 / spacing, 1),
         estimated_mhz=reach.mhz,
         clock_basis=reach.basis,
-        estimated_images_per_second=reach.mhz and round(reach.mhz * 1e6 / cycles, 1),
+        estimated_images_per_second=reach.mhz and round(reach.mhz * 1e6 / spacing, 1),
         resources=resource_table(needs, board.available),
         fits=full <= 1,
         fullest=fullest,
