@@ -39,7 +39,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled network, its cycles an image, and the resources it is estimated at."""
+    """A compiled network, its cycles an image (those that its pixels take to come in, where these
+    are more), and the resources it is estimated at."""
 
     program: Program
     cycles: int
@@ -153,7 +154,8 @@ def candidates(
                     refusal = error
                     continue
                 found = True
-                yield Candidate(program, total_cycles(program), estimate(program, board.family))
+                cycles = max(total_cycles(program), program.load_cycles)
+                yield Candidate(program, cycles, estimate(program, board.family))
     if not found:
         raise refusal
 

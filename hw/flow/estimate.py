@@ -114,9 +114,13 @@ def _input_stream(program: Program) -> list[tuple[str, int, int]]:
 
 
 def block_rams(program: Program, family: str) -> float:
-    """Block RAMs, in the unit of the family (RAMB36, DP16KD)."""
+    """Block RAMs, in the unit of the family (RAMB36, DP16KD).
+
+    Yosys cuts a memory into rows of a block's depth, and lays what is left of the width in several
+    rows side by side.
+    """
     return _BLOCK[family] * sum(
-        min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
+        min(ceil(ceil(words / depth) * width / bits) for depth, bits in _SHAPES)
         for kind, width, words in memories(program)
         if kind == "block"
         or (kind == "rom" and in_block(width, words))
