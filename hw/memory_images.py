@@ -4,6 +4,7 @@ Thresholds become the values that sums start from, one for each place in a map: 
 """
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,16 @@ def memory_images(
     network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
 ) -> MemoryImages:
     """All but the head's, which `with_counted_head` or `with_serial_head` adds."""
+    # Neither lanes nor table fillers show in them, so that arrays which differ in these alone, of
+    # which a search compiles hundreds, have theirs in common.
+    alike = replace(parameters, pixels=1, fill=min(parameters.fill, 1))
+    return _images(network, alike, sum_bits, shape)
+
+
+@lru_cache(maxsize=16)
+def _images(
+    network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
+) -> MemoryImages:
     return MemoryImages(
         indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
         thresholds=tuple(

@@ -75,14 +75,15 @@ class BoardCore(wiring.Component):
                 "an engine with an index port cannot be built for a board: nothing there supplies "
                 "the port; leave out index_port, which keeps the indices on chip"
             )
-        if len(engine.i.payload) != 8 or "scores" not in engine.o.payload.shape().members:
+        if len(engine.i.payload) != 8:
             raise UserError(
-                "this network has a stem, or a head on streams, on flattened maps or of more than "
-                "256 classes: the serial line's protocol has no form for these yet, only "
-                "simulation runs them"
+                "this network has a stem, which the host computes and sends in 16-bit values: the "
+                "serial line's protocol carries images of bytes only; simulation runs it, and so "
+                "does a network whose first layer reads the pixels' bits"
             )
         self._divisor = bit_cycles(clock_hz, baud)
         self._engine = engine
+        self._one_by_one = "scores" not in engine.o.payload.shape().members
         self.info = info or describe(engine.program, clock_hz, smallest_buffer)
         self._depth = buffer_depth(self.info.image_bytes, smallest_buffer)
         super().__init__()
@@ -97,7 +98,8 @@ class BoardCore(wiring.Component):
         m.submodules.buffer = buffer = PacketBuffer(self._depth)
         m.submodules.dispatcher = dispatcher = Dispatcher(image_bytes)
         m.submodules.tally = tally = TallyCounters()
-        m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), self.info.pack())
+        result = engine.o.payload.shape()
+        m.submodules.sender = sender = ReplySender(result, self.info.classes, self.info.pack())
         m.submodules.encoder = encoder = CobsEncoder()
         connect(m, buffer.o, dispatcher.i)
         connect(m, dispatcher.o, engine.i)
@@ -121,7 +123,9 @@ class BoardCore(wiring.Component):
             dispatcher.counted.eq(~receiver.event),
             dispatcher.done.eq(engine.o.valid),
             dispatcher.replied.eq(sender.done),
-            engine.o.ready.eq(sender.done & (dispatcher.request == IMAGE)),
+            engine.o.ready.eq(
+                sender.take if self._one_by_one else sender.done & (dispatcher.request == IMAGE)
+            ),
             sender.go.eq(dispatcher.reply),
             sender.request.eq(dispatcher.request),
             sender.sequence.eq(dispatcher.sequence),
@@ -147,8 +151,13 @@ class BoardCore(wiring.Component):
     def _cycles(self, m: Module, engine: wiring.Component, start: Signal) -> Signal:
         """Cycles that the engine has worked on the image: what `hw.cycles` predicts."""
         cycles = Signal(WORD_BITS)
-        with m.If((engine.probe.phase != Phase.IDLE) | engine.probe.head_busy):
+        working = (engine.probe.phase != Phase.IDLE) | engine.probe.head_busy
+        # Scores that come one by one take the line's time. Predicted is a cycle for each: these are
+        # counted beforehand, since the reply says the cycles before the scores.
+        if self._one_by_one:
+            working &= ~engine.o.valid
+        with m.If(working):
             m.d.sync += cycles.eq(cycles + 1)
         with m.If(start):
-            m.d.sync += cycles.eq(0)
+            m.d.sync += cycles.eq(self.info.classes if self._one_by_one else 0)
         return cycles

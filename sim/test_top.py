@@ -4,6 +4,7 @@ import gc
 import random
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,8 +252,44 @@ def refused(network: Network, error: type, message: str, **changes) -> None:
         gc.collect()
 
 
-@pytest.mark.parametrize("lacking", ["stem", "flattened head"])
-def test_what_the_protocol_has_no_form_for_is_refused(lacking, seed):
-    graph = GraphBuilder(seed, (1, 4, 4), stem={"c_out": 2} if lacking == "stem" else None)
+def test_a_stem_is_refused(seed):
+    graph = GraphBuilder(seed, (1, 4, 4), stem={"c_out": 2})
     graph.conv(3, tau=3)
-    refused(graph.head(flatten=lacking != "stem"), UserError, "only simulation runs them")
+    refused(graph.head(), UserError, "images of bytes only")
+
+
+HEADS = {
+    "flattened": {"classes": 5, "flatten": True},
+    "one class": {"classes": 1, "flatten": True},
+    "of a stream": {"classes": 4, "on": "stream"},
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_scores_that_come_one_by_one(seed, head):
+    """Heads behind the last layer: every score, the class and the cycles."""
+    graph = GraphBuilder(seed, (1, 4, 4))
+    graph.conv(4, tau=3, **({"stream": 9} if head.get("on") else {}))
+    network = graph.head(**head)
+    images = random_images(seed, network, 3)
+    core = make_core(network)
+    line = [image_request(image, place) for place, image in enumerate(images)]
+    *received, counters = converse(core, [*line, request(protocol.COUNTERS, 9)], len(line) + 1)
+    for image, packet in zip(images, received, strict=True):
+        answer = Answer.unpack(packet.payload, head["classes"])
+        assert answer == expected_answer(core, network, image)
+    assert Counters.unpack(counters.payload).cycles == core.info.cycles
+
+
+def test_a_class_of_two_bytes(seed):
+    graph = GraphBuilder(seed, (1, 2, 2))
+    graph.conv(2, tau=3)
+    made = graph.head(258)
+    bias = np.where(np.arange(258) == 257, 1 << 20, made.head.bias).astype(np.int32)
+    network = replace(made, layers=(*made.convs, replace(made.head, bias=bias)))
+    (image,) = random_images(seed, network, 1)
+    core = make_core(network)
+    (packet,) = converse(core, [image_request(image, 1)], 1)
+    answer = Answer.unpack(packet.payload, 258)
+    assert answer == expected_answer(core, network, image)
+    assert answer.label == 257

@@ -121,6 +121,8 @@ def _board(size: int, available: dict[str, int], lut_limit: float, platform) -> 
         platform=platform,
         clocking=_Clocking,
         constraints="lpf",
+        # A DPR16X4 of the shared array's tables takes six LUT4: computing anew takes fewer.
+        array="direct",
     )
 
 

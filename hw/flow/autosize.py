@@ -14,7 +14,7 @@ from model.errors import CheckError, UserError
 from model.format import Conv, Network
 
 __all__ = [
-    "CHANNELS", "MARGINS", "WORTHWHILE", "Candidate", "Choice", "candidates", "choose",
+    "CHANNELS", "MARGINS", "WORTHWHILE", "Candidate", "Choice", "candidates", "choose", "fills",
     "fullness", "lane_counts", "margins",
 ]  # fmt: skip
 
@@ -26,7 +26,8 @@ WORTHWHILE = 0.10
 # Designs whose estimates differ by less are taken for equally large.
 TOLERANCE = 0.10
 MAX_PIXELS = 256
-CHANNELS = (1, 2, 4, 8, 16, 32, 64)
+# Powers of two, and between them what lets a network of 64, 96 and 128 channels fill a part better.
+CHANNELS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A compiled network, its cycles an image, and the resources it is estimated at."""
+    """A compiled network, its cycles an image (those that its pixels take to come in, where these
+    are more), and the resources it is estimated at."""
 
     program: Program
     cycles: int
@@ -75,6 +77,11 @@ def lane_counts(network: Network) -> list[int]:
                 break
             rows *= 2
     return sorted(counts) or [widest]
+
+
+def fills(channels: int) -> list[int]:
+    """Numbers of dot9 units a lane that may fill the tables of so many channels."""
+    return [n for n in range(1, channels + 1) if channels % n == 0]
 
 
 def _plain(network: Network) -> bool:
@@ -139,10 +146,8 @@ def candidates(
             too_large = least_luts(board.family, array, lanes, group) > board.available["lut"]
             if found and (needless or too_large):
                 continue
-            fills = [fill]
-            if array == "shared" and fill is None:
-                fills = [n for n in range(1, group + 1) if group % n == 0 and n in CHANNELS]
-            for units in fills:
+            searched = array == "shared" and fill is None
+            for units in fills(group) if searched else [fill]:
                 try:
                     program = compile_network(
                         network, array=array, pixels=lanes, channels=group, fill=units
@@ -154,7 +159,8 @@ def candidates(
                 needs = estimate(program, board.family)
                 if board.available["dsp"] == 0:
                     needs = without_dsp(needs)
-                yield Candidate(program, total_cycles(program), needs)
+                cycles = max(total_cycles(program), program.load_cycles)
+                yield Candidate(program, cycles, needs)
     if not found:
         raise refusal
 

@@ -29,13 +29,16 @@ __all__ = [
 CALIBRATION = Path(__file__).with_name("calibration.json")
 FITTED = ("lut", "lutram", "ff")
 MEASURED_ENTRIES = 16  # of a response table
+# Places in `shape_terms` of what a fit has, by array. Three sizes of the direct array are measured,
+# and it has no fillers: what is proportional to channels alone is small in it, and left out.
+_TERMS = {"direct": (0, 1, 3), "shared": (0, 1, 2, 3, 4)}
 
 # Words by bits of one block with a read and a write port. What Yosys was seen to make of them: a
 # written memory of no more than so many words or bits becomes LUTRAM; of read-only ones, see `rom`.
 _SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 # a RAMB18 is half a RAMB36; a DP16KD, a BSRAM is the unit itself
-_BLOCK = {"xc7": 0.5, "ecp5": 1.0, "gowin": 1.0, "gatemate": 0.5}
-_SMALL_WORDS = {"xc7": 64, "ecp5": 32, "gowin": 32, "gatemate": 0}
+_BLOCK = {"xc7": 0.5, "ecp5": 1.0, "ice40": 1.0, "gowin": 1.0, "gatemate": 0.5}
+_SMALL_WORDS = {"xc7": 64, "ecp5": 32, "ice40": 0, "gowin": 32, "gatemate": 0}
 _SMALL_BITS = {"xc7": 2048, "ecp5": 2047, "ice40": 256, "gowin": 2047, "gatemate": 2047}
 # Where a block is small, Yosys lays a memory's parts side by side in it, of several words in a row.
 _NARROW_SHAPES = {"ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2))}
@@ -140,25 +143,28 @@ def _input_stream(program: Program) -> list[tuple[str, int, int]]:
 
 
 def block_rams(program: Program, family: str) -> float:
-    """Block RAMs, in the unit of the family (RAMB36, DP16KD, SB_RAM40_4K)."""
-    if family in _NARROW_SHAPES:
-        return sum(
-            min(ceil(ceil(words / depth) * width / bits) for depth, bits in _NARROW_SHAPES[family])
-            for kind, width, words in memories(program, family)
-            if kind == "block" or width * words > _SMALL_BITS[family]
-        )
+    """Block RAMs, in the unit of the family (RAMB36, DP16KD, SB_RAM40_4K).
+
+    Yosys cuts a memory into rows of a block's depth, and lays what is left of the width in several
+    rows side by side.
+    """
+    shapes = _NARROW_SHAPES.get(family, _SHAPES)
     return _BLOCK[family] * sum(
-        min(ceil(width / bits) * ceil(words / depth) for depth, bits in _SHAPES)
+        min(ceil(ceil(words / depth) * width / bits) for depth, bits in shapes)
         for kind, width, words in memories(program, family)
         if kind == "block"
-        or (kind == "rom" and in_block(width, words))
-        or (kind == "ram" and words > _SMALL_WORDS[family] and width * words > _SMALL_BITS[family])
+        or (kind == "rom" and family not in _NARROW_SHAPES and in_block(width, words))
+        or (
+            (kind == "ram" or family in _NARROW_SHAPES)
+            and words > _SMALL_WORDS[family]
+            and width * words > _SMALL_BITS[family]
+        )
     )
 
 
 @cache
 def _fit(family: str, array: str) -> dict[str, np.ndarray]:
-    """Cells per term of `shape_terms`, for each of `FITTED`.
+    """Cells per term of `shape_terms`, for each of `FITTED`; 0 for terms that the fit has not.
 
     Relative errors are what is made small, so that a small design counts as much as a large one.
     """
@@ -169,11 +175,14 @@ def _fit(family: str, array: str) -> dict[str, np.ndarray]:
     # An array that was not measured on this family is taken for the other one.
     rows = [row for row in in_family if row["array"] == array] or in_family
     terms = np.array([row["terms"] for row in rows])
+    kept = list(_TERMS[array])
     fits = {}
     for name in FITTED:
         measured = np.array([row["resources"][name] for row in rows], float)
         weight = 1 / np.maximum(measured, 1)
-        fits[name] = np.linalg.lstsq(terms * weight[:, None], measured * weight, rcond=None)[0]
+        each, *_ = np.linalg.lstsq(terms[:, kept] * weight[:, None], measured * weight, rcond=None)
+        fits[name] = np.zeros(terms.shape[1])
+        fits[name][kept] = each
     return fits
 
 

@@ -31,25 +31,30 @@ class ReplySender(wiring.Component):
 
     Parameters
     ----------
-    result : layout of a result, fields ``label`` and ``scores``.
+    result : layout of a result, fields ``label`` and ``scores``; or of one score of several,
+        ``label``, ``score`` and ``last`` (`hw.heads.dense.score_layout`).
+    classes : of the network.
     info : the payload of the reply to `INFO`.
 
     Members
     -------
     go : In, hold until ``done``, Out, a strobe. request : In, a request's type or `ERROR`.
     sequence, cycles, refused, result : In, what is sent, held too.
+    take : Out, strobe: the result's score has been sent, the next one may take its place (in use
+        where scores come one by one; 2 cycles later it must be there).
     number : Out, value, busy : In: the counters, `hw.link.tally`.
     o : stream of `LAST_BYTE`.
     """
 
-    def __init__(self, result: data.StructLayout, info: bytes):
+    def __init__(self, result: data.StructLayout, classes: int, info: bytes):
         self._result = result
+        self._classes = classes
         self._info = info
-        scores = result["scores"].shape
-        self._classes = scores.length
-        if scores.elem_shape.width > WORD_BITS:
+        self._one_by_one = "score" in result.members
+        shape = result["score"].shape if self._one_by_one else result["scores"].shape.elem_shape
+        if shape.width > WORD_BITS:
             raise ValueError(
-                f"scores of {scores.elem_shape.width} bits do not fit {WORD_BYTES} bytes of a reply"
+                f"scores of {shape.width} bits do not fit {WORD_BYTES} bytes of a reply"
             )
         super().__init__(
             {
@@ -60,6 +65,7 @@ class ReplySender(wiring.Component):
                 "cycles": In(WORD_BITS),
                 "refused": In(8),
                 "result": In(result),
+                "take": Out(1),
                 "number": Out(3),
                 "value": In(WORD_BITS),
                 "busy": In(1),
@@ -76,6 +82,7 @@ class ReplySender(wiring.Component):
         place = Signal(range(WORD_BYTES))
         last_number = Signal.like(number)
         header, score = Signal(WORD_BITS), Signal(signed(WORD_BITS))
+        label = Signal(WORD_BITS)
         cycles, body, byte = Signal(8), Signal(8), Signal(8)
 
         def at_place(word: Value) -> Value:
@@ -84,11 +91,9 @@ class ReplySender(wiring.Component):
         # Bytes are chosen before sources, and scores in their own width: multiplexers are most of
         # what this takes.
         info = rom(m, "info", 8, tuple(self._info), Cat(place, number)[: len(place) + 4])
-        scores = [self.result.scores[n] for n in range(self._classes)]
-        chosen = Signal(scores[0].shape())
         m.d.comb += [
-            chosen.eq(_select([scores[0], scores[0], *scores], number)),
-            score.eq(chosen),
+            score.eq(self._score(m, number)),
+            label.eq(self.result.label),
             cycles.eq(at_place(self.cycles)),
         ]
         with m.Switch(self.request):
@@ -108,7 +113,7 @@ class ReplySender(wiring.Component):
                         with m.If(number == 0):
                             m.d.comb += body.eq(cycles)
                         with m.If(number == 1):
-                            m.d.comb += body.eq(Mux(place == 0, self.result.label, 0))
+                            m.d.comb += body.eq(at_place(label))
                     if kind == protocol.COUNTERS:
                         with m.If(number == words[kind] - 1):
                             m.d.comb += body.eq(cycles)
@@ -151,6 +156,8 @@ class ReplySender(wiring.Component):
                             with m.Case(_Part.SEQUENCE):
                                 m.d.sync += part.eq(_Part.BODY)
                             with m.Case(_Part.BODY):
+                                of_scores = (self.request == protocol.IMAGE) & (number >= 2)
+                                m.d.comb += self.take.eq(of_scores)
                                 m.d.sync += number.eq(number + 1)
                                 with m.If(number == last_number):
                                     m.d.sync += [number.eq(0), part.eq(_Part.CHECK)]
@@ -158,6 +165,15 @@ class ReplySender(wiring.Component):
                                 m.d.comb += self.done.eq(1)
                                 m.d.sync += part.eq(_Part.HEADER)
         return m
+
+    def _score(self, m: Module, number: Signal) -> Value:
+        """The score in a result's word of this number, in its own width."""
+        if self._one_by_one:
+            return self.result.score
+        scores = [self.result.scores[n] for n in range(self._classes)]
+        chosen = Signal(scores[0].shape())
+        m.d.comb += chosen.eq(_select([scores[0], scores[0], *scores], number))
+        return chosen
 
 
 def _select(items: list[Value], number: Signal) -> Value:

@@ -4,8 +4,9 @@
     python -m hw.plan --model FILE --board all --target-ips 10000
     python -m hw.plan --model FILE --board arty_a7 --explore --verify
 
-Cycles are exact; LUTs and block RAM are estimated from measured designs; the clock is the one asked
-for. Writes report.json and report.md to build/plan, with --explore also pareto.png.
+Cycles are exact; LUTs, block RAM and the clock are estimated from measured designs, the clock where
+designs for the family were routed; images/s are at the clock asked for. Writes report.json and
+report.md to build/plan, with --explore also pareto.png.
 
 Exit status: 0 done, 1 no design fits or none is as fast as asked for, 2 bad input, 130 interrupted.
 """

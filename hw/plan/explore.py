@@ -12,7 +12,7 @@ import numpy as np
 
 from hw.boards import Board
 from hw.compiler import compile_network
-from hw.flow.autosize import CHANNELS, lane_counts
+from hw.flow.autosize import CHANNELS, fills, lane_counts
 from hw.flow.estimate import least_luts
 from hw.plan.point import Plan, plan
 from model import bits
@@ -49,8 +49,7 @@ def shapes(network: Network, board: Board, taus: Iterable[int]) -> Iterator[tupl
                 large = least_luts(board.family, array, pixels, channels) > board.available["lut"]
                 if needless or large:
                     continue
-                fills = [None] if array == "direct" else [n for n in CHANNELS if n <= channels]
-                for fill in fills:
+                for fill in [None] if array == "direct" else fills(channels):
                     shape = {"array": array, "pixels": pixels, "channels": channels, "fill": fill}
                     yield tau, shape
 

@@ -8,6 +8,7 @@ from hw.boards import Board
 from hw.bounds import bound
 from hw.cycles import predict
 from hw.flow.autosize import fullness, margins
+from hw.flow.clock import estimate_clock
 from hw.flow.estimate import estimate
 from hw.flow.report import resource_table
 from hw.program import Program
@@ -19,11 +20,15 @@ __all__ = ["Plan", "plan"]
 class Plan:
     """A design for a board. The fields are the keys of the report.
 
-    ``cycles`` an image are exact, ``resources`` ({"lut": {"used", "available"}, ...}) estimated,
-    and ``clock_mhz`` is what was asked for: whether it is reached, only a router can say. ``fits``:
-    every resource stays within the board's margins; ``fullest`` names the one that is nearest to
-    its margin, ``share`` of the part it takes. ``bound_by``: shares of the layers' cycles by what
-    bounds the layers (`hw.bounds`).
+    ``cycles`` an image are exact; ``images_per_second`` is one image behind the other's result, but
+    no more than the input takes, a pixel a cycle. ``resources`` ({"lut": {"used", "available"},
+    ...}) are estimated, and ``clock_mhz`` is what was asked for: whether it is reached, only a
+    router can say.
+    ``estimated_mhz`` is what routed designs let expect, None where none of the family was routed,
+    ``clock_basis`` where it comes from, ``estimated_images_per_second`` what it would make.
+    ``fits``: every resource stays within the board's margins; ``fullest`` names the one that is
+    nearest to its margin, ``share`` of the part it takes. ``bound_by``: shares of the layers'
+    cycles by what bounds the layers (`hw.bounds`).
     """
 
     board: str
@@ -32,6 +37,9 @@ class Plan:
     cycles: int
     clock_mhz: float
     images_per_second: float
+    estimated_mhz: float | None
+    clock_basis: str
+    estimated_images_per_second: float | None
     resources: dict[str, dict[str, float]]
     fits: bool
     fullest: str
@@ -51,6 +59,9 @@ def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Pl
     for place, layer in zip(program.plans, layers, strict=False):
         spent[bound(program, place, layer).kind] += layer.cycles
     p = program.parameters
+    reach = estimate_clock(board, needs.lut)
+    # Images follow each other no faster than their pixels come in, one a cycle.
+    spacing = max(cycles, program.load_cycles)
     return Plan(
         board=board.name,
         part=board.part,
@@ -63,7 +74,10 @@ def plan(program: Program, board: Board, clock_mhz: Fraction, reason: str) -> Pl
         },
         cycles=cycles,
         clock_mhz=float(clock_mhz),
-        images_per_second=round(float(clock_mhz) * 1e6 / cycles, 1),
+        images_per_second=round(float(clock_mhz) * 1e6 / spacing, 1),
+        estimated_mhz=reach.mhz,
+        clock_basis=reach.basis,
+        estimated_images_per_second=reach.mhz and round(reach.mhz * 1e6 / spacing, 1),
         resources=resource_table(needs, board.available),
         fits=full <= 1,
         fullest=fullest,

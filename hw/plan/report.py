@@ -46,7 +46,8 @@ def _markdown(
 ) -> str:
     lines = [f"# Plan for {network.name}", "", *_rows(plans), ""]
     lines += [f"- {one.board}: {one.reason}" for one in plans]
-    lines += ["", "Cycles are exact, resources estimated, the clock is what was asked for."]
+    lines += [f"- {one.board}: clock: {one.clock_basis}" for one in plans]
+    lines += ["", "Cycles are exact, resources estimated; images/s are at the clock asked for."]
     if front:
         lines += ["", "## Pareto front: images a second against LUTs", "", *_rows(front)]
         lines += ["", f"![images a second against LUTs and against index bits]({PICTURE})"]

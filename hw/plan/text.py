@@ -9,7 +9,8 @@ from model.network import Network
 __all__ = ["cells", "found_words", "pareto_table", "table"]
 
 HEADINGS = (
-    "board", "array", "cycles", "clock MHz", "images/s", "LUT", "block RAM", "bound by", "fits",
+    "board", "array", "cycles", "MHz asked", "images/s", "MHz est.", "LUT", "block RAM",
+    "bound by", "fits",
 )  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def cells(one: Plan) -> list[str]:
         f"{one.cycles:,}",
         f"{one.clock_mhz:g}",
         f"{one.images_per_second:,.0f}",
+        "-" if one.estimated_mhz is None else f"{one.estimated_mhz:g}",
         _of(one, "lut"),
         _of(one, "bram"),
         f"{bound[0]} ({bound[1]:.0%})",
@@ -45,7 +47,7 @@ def table(network: Network, plans: list[Plan]) -> Table:
     title = f"{network.name}: {network.stored_bits:,} bits of weights"
     shown = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
     for place, heading in enumerate(HEADINGS):
-        shown.add_column(heading, justify="right" if 2 <= place <= 6 else "left")
+        shown.add_column(heading, justify="right" if 2 <= place <= 7 else "left")
     for one in plans:
         shown.add_row(*cells(one))
     return shown
@@ -54,6 +56,7 @@ def table(network: Network, plans: list[Plan]) -> Table:
 def found_words(plans: list[Plan], target: float | None) -> list[str]:
     """Why each design is what it is, and whether it is fast enough."""
     lines = [f"{one.board}: {one.reason}" for one in plans]
+    lines += [f"{one.board}: {_clock_words(one)}" for one in plans]
     for one in plans:
         if target is not None and one.images_per_second < target:
             lines.append(
@@ -62,6 +65,18 @@ def found_words(plans: list[Plan], target: float | None) -> list[str]:
                 "smaller network or a larger part"
             )
     return lines
+
+
+def _clock_words(one: Plan) -> str:
+    """Whether the clock asked for is likely to be reached."""
+    asked = f"{one.clock_mhz:g} MHz are the target asked for"
+    if one.estimated_mhz is None:
+        return f"{asked}, the clock is {one.clock_basis}"
+    verdict = "" if one.estimated_mhz >= one.clock_mhz else " too low, lower --clock:"
+    return (
+        f"{asked}; an estimate is{verdict} {one.estimated_mhz:g} MHz, "
+        f"{one.estimated_images_per_second:,.0f} images/s ({one.clock_basis})"
+    )
 
 
 def pareto_table(front: list[Plan], checked: list[dict]) -> Table:
@@ -75,7 +90,7 @@ def pareto_table(front: list[Plan], checked: list[dict]) -> Table:
     for place, one in enumerate(front):
         row = [f"{one.parameters['tau']}/9", *cells(one)[1:3], cells(one)[4]]
         row += [f"{one.resources['lut']['used']:,}", f"{one.resources['bram']['used']:,g}"]
-        row.append(cells(one)[8])
+        row.append(cells(one)[-1])
         if checked:
             found = checked[place]
             off = one.resources["lut"]["used"] / found["lut"] - 1
