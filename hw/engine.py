@@ -53,7 +53,7 @@ class Engine(wiring.Component):
         head, of scores, `hw.heads.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
         `hw.index.stream.index_stream`, which comes once an image.
-    load : only where the network can be loaded: a port of each memory, see `hw.loading.port`; to be
+    contents : only where the network can be loaded: a port of each memory, see `hw.loading.port`; to be
         used while no image is in the engine.
     probe : observation only, see `hw.probe`.
     """
@@ -96,7 +96,7 @@ class Engine(wiring.Component):
         m.submodules.word_side = words = WordSide(program, sums.sums.shape())
         outer.submodules.head = head = self._head()
         if program.loadable:
-            self._join_load(m, (sequencer, sums, words, head))
+            self._join_contents(m, (sequencer, sums, words, head))
         for part in (issuer, windows, sums, words):
             m.d.comb += [
                 part.start.eq(sequencer.start),
@@ -168,12 +168,12 @@ class Engine(wiring.Component):
         self._observe(outer, go, sequencer, windows, words, head)
         return outer
 
-    def _join_load(self, m: Module, parts: tuple[wiring.Component, ...]) -> None:
+    def _join_contents(self, m: Module, parts: tuple[wiring.Component, ...]) -> None:
         """Leads each memory's port to the part that holds the memory."""
         for part in parts:
-            if "load" in part.signature.members:
-                for name in part.load.signature.members:
-                    connect(m, flipped(getattr(self.load, name)), getattr(part.load, name))
+            if "contents" in part.signature.members:
+                for name in part.contents.signature.members:
+                    connect(m, flipped(getattr(self.contents, name)), getattr(part.contents, name))
 
     def _supply(
         self,

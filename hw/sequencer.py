@@ -40,7 +40,7 @@ class Sequencer(wiring.Component):
     layout, rows : the descriptor's layout and contents, from `hw.descriptor`.
     timing : the engine's.
     words, load : where the network can be loaded: the rows as a memory holds them, and the member
-        ``load``, from `hw.loading.port.ports`.
+        ``contents``, from `hw.loading.port.ports`.
 
     Members
     -------
@@ -91,7 +91,7 @@ class Sequencer(wiring.Component):
         take_up = select_row(self.descriptor, self.rows, self.layer)
         if self.words:
             layout = self.descriptor.shape()
-            load = self.load.descriptors
+            load = self.contents.descriptors
             row = rom(m, "descriptors", layout.size, self.words, self.layer, load, domain="comb")
             is_last = layout(row).last
             take_up = [self.descriptor.eq(layout(row))]

@@ -40,7 +40,7 @@ class SumSide(wiring.Component):
     load : In, windows for the array.
     thresholds : Out, the word of `hw.compiler`, one stage before ``sum_stage``.
     sums : Out, [P] numbers, at ``sum_stage``.
-    load : only where the network can be loaded, a port of each memory, see `hw.loading.port`.
+    contents : only where the network can be loaded, a port of each memory, see `hw.loading.port`.
     """
 
     def __init__(self, program: Program):
@@ -102,7 +102,7 @@ class SumSide(wiring.Component):
         return m
 
     def _rom(self, m: Module, name: str, width: int, words: tuple[int, ...], address) -> Value:
-        load = getattr(self.load, name) if self.program.loadable else None
+        load = getattr(self.contents, name) if self.program.loadable else None
         return rom(m, name, width, words, address, load)
 
     def _load_masked(self, m: Module, load) -> None:

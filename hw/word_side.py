@@ -52,7 +52,7 @@ class WordSide(wiring.Component):
         row_end : Out, it is the last tile of a cut row.
     half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream.side`.
     stream : Out, only in a network with streams: a word of `hw.stream.side`, ``valid``, ``values``,
-        ``channel`` and ``tile``; load : its memory's port, where the network can be loaded.
+        ``channel`` and ``tile``; contents : its memory's port, where the network can be loaded.
     """
 
     def __init__(self, program: Program, sums):
@@ -66,7 +66,7 @@ class WordSide(wiring.Component):
         if self._streams:
             members = self._streams.signature.members
             inputs = {name: members[name] for name in INPUTS if name in members}
-            inputs |= {name: members[name] for name in ("load",) if name in members}
+            inputs |= {name: members[name] for name in ("contents",) if name in members}
             names = ("valid", "values", "channel", "tile")
             stream = {"stream": Out(wiring.Signature({name: members[name] for name in names}))}
         super().__init__(
@@ -217,8 +217,8 @@ class WordSide(wiring.Component):
             self.stream.channel.eq(side.channel),
             self.stream.tile.eq(side.tile),
         ]
-        if "load" in self.signature.members:
-            connect(m, flipped(self.load), side.load)
+        if "contents" in self.signature.members:
+            connect(m, flipped(self.contents), side.contents)
         for name in INPUTS:
             if name in self.signature.members:
                 m.d.comb += getattr(side, name).eq(getattr(self, name))

@@ -47,7 +47,7 @@ class Head(wiring.Component):
     classes, channels, units : of the dense layer, and multipliers; ``units`` divides ``classes``.
     pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in a last tile.
     count_bits : of a channel's count of +1 pixels. score_bits : of a score, signed.
-    load : the member ``load``, from `hw.loading.port.ports`, where the network can be loaded.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -168,7 +168,7 @@ class Head(wiring.Component):
             m.d.sync += address.eq(address + 1)
         with m.If(self.finish):
             m.d.sync += [address.eq(0), group.eq(0)]
-        load = self._loads and self.load.weights
+        load = self._loads and self.contents.weights
         width = WEIGHT_BITS * self.units
         weights = rom(m, "weights", width, self.weights, address, load or None)
         times, factor = Signal.like(weights), Signal.like(count)
@@ -182,7 +182,7 @@ class Head(wiring.Component):
         ]
         with m.If(last[1]):
             m.d.sync += group.eq(group + 1)
-        load = self._loads and self.load.offsets
+        load = self._loads and self.contents.offsets
         width = self.score_bits * self.units
         offsets = rom(m, "offsets", width, self.offsets, group, load or None)
         scores = []

@@ -38,7 +38,7 @@ class Dense(wiring.Component):
     Parameters
     ----------
     plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
-    load : the member ``load``, from `hw.loading.port.ports`, where the network can be loaded.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -86,7 +86,7 @@ class Dense(wiring.Component):
             m.d.sync += address.eq(address + 1)
         with m.If(self.start):
             m.d.sync += address.eq(0)
-        load = self._load and self.load.weights
+        load = self._load and self.contents.weights
         width = WEIGHT_BITS * plan.parallel
         weights = rom(m, "weights", width, self.weights, address, load or None)
 
@@ -115,7 +115,7 @@ class Dense(wiring.Component):
         scoring, last_class = left != 0, number == plan.classes - 1
         following = Signal.like(number)
         m.d.comb += following.eq(Mux(scoring, Mux(last_class, 0, number + 1), number))
-        load, shape = self._load and self.load.offsets, signed(plan.score_bits)
+        load, shape = self._load and self.contents.offsets, signed(plan.score_bits)
         offset = rom(m, "offsets", shape, self.offsets, following, load or None)
         score, label = Signal(signed(plan.score_bits)), Signal(plan.label_bits)
         m.d.sync += number.eq(following)

@@ -28,7 +28,7 @@ class SerialHead(wiring.Component):
     Parameters
     ----------
     plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
-    load : the member ``load``, from `hw.loading.port.ports`, where the network can be loaded.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -72,7 +72,7 @@ class SerialHead(wiring.Component):
         m.submodules.features = features = store(plan)
         m.submodules.dense = dense = Dense(plan, self.weights, self.offsets, self._load)
         if self._load:
-            connect(m, flipped(self.load), dense.load)
+            connect(m, flipped(self.contents), dense.contents)
         connect(m, dense.o, flipped(self.o))
         tile, column = Signal(range(plan.tiles)), Signal(range(plan.row_tiles))
         last_tile, row_end = tile == plan.tiles - 1, column == plan.row_tiles - 1

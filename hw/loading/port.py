@@ -27,9 +27,9 @@ def memory_port(width: int, depth: int) -> wiring.Signature:
 
 
 def ports(slots, *names: str) -> dict:
-    """The member ``load`` of a component that holds the named of these `hw.loading.slots.Slot`;
+    """The member ``contents`` of a component that holds the named of these `hw.loading.slots.Slot`;
     none where it holds none of them."""
     members = {
         slot.name: Out(memory_port(slot.width, slot.depth)) for slot in slots if slot.name in names
     }
-    return {"load": In(wiring.Signature(members))} if members else {}
+    return {"contents": In(wiring.Signature(members))} if members else {}

@@ -43,7 +43,7 @@ class StreamSide(wiring.Component):
         In, a word of the stem's stream, see `hw.inputs.stem`; only where a layer adds it.
     valid, values, channel, tile : Out, a word of a layer's stream, [P] signed, one cycle before
         its planes: an output channel's of a tile, as `hw.maps.layout` counts them.
-    load : only where the network can be loaded, see `hw.loading.port`.
+    contents : only where the network can be loaded, see `hw.loading.port`.
     """
 
     def __init__(self, program: Program):
@@ -98,7 +98,7 @@ class StreamSide(wiring.Component):
 
         tag = delay(m, self.tag, Accumulator.latency - 1, "tag_numbers")
         address = d.stream + tag.channel
-        load = self.load.stream_words if program.loadable else None
+        load = self.contents.stream_words if program.loadable else None
         word = rom(m, "stream_words", shape.word.size, program.images.streams, address, load)
         low = self._low_bits(m)
         for lane in range(pixels):
