@@ -10,13 +10,16 @@ from amaranth.lib.wiring import In, Out
 from hw.link import protocol
 from hw.link.cobs import LAST_BYTE
 from hw.link.crc import SerialCrc
-from hw.link.payloads import WORD_BYTES, reply_words
+from hw.link.payloads import NETWORK_WORDS, WORD_BYTES, reply_words
+from hw.loading.port import ports
+from hw.loading.slots import info_slot
 from hw.rom import rom
 
 __all__ = ["ReplySender"]
 
 WORD_BITS = 8 * WORD_BYTES
 KINDS = (protocol.INFO, protocol.IMAGE, protocol.COUNTERS, protocol.ERROR)
+LOADING = (protocol.LOAD, protocol.CHECK)
 
 
 class _Part(enum.Enum, shape=2):
@@ -33,6 +36,9 @@ class ReplySender(wiring.Component):
     ----------
     result : layout of a result, fields ``label`` and ``scores``.
     info : the payload of the reply to `INFO`.
+    loadable : the board's network can be loaded; then these members are there, too: contents,
+        the port of ``info`` (`hw.loading.port`); loaded, In, there is a network; written, In, the
+        address behind the last word; checked, In, the memories' check sum.
 
     Members
     -------
@@ -42,9 +48,11 @@ class ReplySender(wiring.Component):
     o : stream of `LAST_BYTE`.
     """
 
-    def __init__(self, result: data.StructLayout, info: bytes):
+    def __init__(self, result: data.StructLayout, info: bytes, *, loadable: bool = False):
         self._result = result
         self._info = info
+        self._loadable = loadable
+        loading = {"loaded": In(1), "written": In(WORD_BITS), "checked": In(WORD_BITS)}
         scores = result["scores"].shape
         self._classes = scores.length
         if scores.elem_shape.width > WORD_BITS:
@@ -64,13 +72,15 @@ class ReplySender(wiring.Component):
                 "value": In(WORD_BITS),
                 "busy": In(1),
                 "o": Out(stream.Signature(LAST_BYTE)),
+                **(loading | ports([info_slot(info)], "info") if loadable else {}),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.crc = crc = SerialCrc()
-        words = {kind: reply_words(kind, self._classes) for kind in KINDS}
+        kinds = KINDS + LOADING if self._loadable else KINDS
+        words = {kind: reply_words(kind, self._classes) for kind in kinds}
         part = Signal(_Part)
         number = Signal(range(max(words.values())))
         place = Signal(range(WORD_BYTES))
@@ -83,7 +93,13 @@ class ReplySender(wiring.Component):
 
         # Bytes are chosen before sources, and scores in their own width: multiplexers are most of
         # what this takes.
-        info = rom(m, "info", 8, tuple(self._info), Cat(place, number)[: len(place) + 4])
+        info = self._info_byte(m, Cat(place, number), number)
+        why, loading = 0, ()
+        if self._loadable:
+            why = Mux(place == 1, ~self.loaded & (self.refused == protocol.IMAGE), 0)
+            checked = Mux(number[0], Mux(place == 0, self.loaded, 0), at_place(self.checked))
+            sources = at_place(self.written), checked
+            loading = zip(LOADING, sources, strict=True)
         scores = [self.result.scores[n] for n in range(self._classes)]
         chosen = Signal(scores[0].shape())
         m.d.comb += [
@@ -96,7 +112,8 @@ class ReplySender(wiring.Component):
                 (protocol.INFO, info),
                 (protocol.IMAGE, at_place(score)),
                 (protocol.COUNTERS, at_place(self.value)),
-                (protocol.ERROR, Mux(place == 0, self.refused, 0)),
+                (protocol.ERROR, Mux(place == 0, self.refused, why)),
+                *loading,
             ):
                 with m.Case(kind):
                     m.d.comb += [
@@ -158,6 +175,15 @@ class ReplySender(wiring.Component):
                                 m.d.comb += self.done.eq(1)
                                 m.d.sync += part.eq(_Part.HEADER)
         return m
+
+    def _info_byte(self, m: Module, place: Value, number: Value) -> Value:
+        """A byte of what the board says about itself: no network where there is none."""
+        address = place[: (len(self._info) - 1).bit_length()]
+        if not self._loadable:
+            return rom(m, "info", 8, tuple(self._info), address)
+        byte = rom(m, "info", 8, tuple(self._info), address, self.contents.info)
+        hidden = Cat(number == word for word in NETWORK_WORDS).any() & ~self.loaded
+        return Mux(hidden, 0, byte)
 
 
 def _select(items: list[Value], number: Signal) -> Value:
