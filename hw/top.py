@@ -27,7 +27,7 @@ from hw.link.protocol import IMAGE, LOAD_BYTES
 from hw.link.receiver import PacketReceiver
 from hw.link.reply import WORD_BITS, ReplySender
 from hw.link.tally import TallyCounters
-from hw.loading.slots import info_slot
+from hw.loading.slots import board_slots
 from hw.sequencer import Phase
 from hw.uart import UartReceiver, UartTransmitter, bit_cycles
 from model.errors import UserError
@@ -100,13 +100,9 @@ class BoardCore(wiring.Component):
         longest = max(image_bytes, LOAD_BYTES) if loadable else image_bytes
         m.submodules.receiver = receiver = PacketReceiver(longest)
         m.submodules.buffer = buffer = PacketBuffer(self._depth)
-        m.submodules.dispatcher = dispatcher = Dispatcher(
-            image_bytes, loadable=loadable
-        )
+        m.submodules.dispatcher = dispatcher = Dispatcher(image_bytes, loadable=loadable)
         m.submodules.tally = tally = TallyCounters()
-        m.submodules.sender = sender = ReplySender(
-            engine.o.payload.shape(), self.info.pack(), loadable=loadable
-        )
+        m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), self.info)
         m.submodules.encoder = encoder = CobsEncoder()
         connect(m, buffer.o, dispatcher.i)
         connect(m, dispatcher.o, engine.i)
@@ -159,7 +155,7 @@ class BoardCore(wiring.Component):
         self, m: Module, engine: wiring.Component, dispatcher: Dispatcher, sender: ReplySender
     ) -> None:
         """The way of a network's words into the memories, and back as a check sum."""
-        slots = (*engine.slots, info_slot(self.info.pack()))
+        slots = board_slots(engine.program, self.info)
         m.submodules.keeper = keeper = NetworkKeeper(slots)
         for slot in slots:
             holder = sender if slot.name == "info" else engine

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.link import protocol
 from hw.link.cobs import LAST_BYTE
 from hw.link.crc import SerialCrc
-from hw.link.payloads import NETWORK_WORDS, WORD_BYTES, reply_words
+from hw.link.payloads import NETWORK_WORDS, WORD_BYTES, Info, reply_words
 from hw.loading.port import ports
 from hw.loading.slots import info_slot
 from hw.rom import rom
@@ -35,9 +35,8 @@ class ReplySender(wiring.Component):
     Parameters
     ----------
     result : layout of a result, fields ``label`` and ``scores``.
-    info : the payload of the reply to `INFO`.
-    loadable : the board's network can be loaded; then these members are there, too: contents,
-        the port of ``info`` (`hw.loading.port`); loaded, In, there is a network; written, In, the
+    info : the reply to `INFO`. Where the network is loadable, these members are there, too:
+        contents, the port of ``info`` (`hw.loading.port`); loaded, In, there is a network; written, In, the
         address behind the last word; checked, In, the memories' check sum.
 
     Members
@@ -48,10 +47,10 @@ class ReplySender(wiring.Component):
     o : stream of `LAST_BYTE`.
     """
 
-    def __init__(self, result: data.StructLayout, info: bytes, *, loadable: bool = False):
+    def __init__(self, result: data.StructLayout, info: Info):
         self._result = result
-        self._info = info
-        self._loadable = loadable
+        self._info = info.pack()
+        self._loadable = info.loadable
         loading = {"loaded": In(1), "written": In(WORD_BITS), "checked": In(WORD_BITS)}
         scores = result["scores"].shape
         self._classes = scores.length
@@ -72,7 +71,7 @@ class ReplySender(wiring.Component):
                 "value": In(WORD_BITS),
                 "busy": In(1),
                 "o": Out(stream.Signature(LAST_BYTE)),
-                **(loading | ports([info_slot(info)], "info") if loadable else {}),
+                **(loading | ports([info_slot(info)], "info") if info.loadable else {}),
             }
         )
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from hw.descriptor import descriptor_layout
 from hw.heads.counted_plan import WEIGHT_BITS
+from hw.link.payloads import Info
 from hw.params import KERNEL_BITS
 from hw.program import Program, threshold_bits
 
-__all__ = ["Slot", "check_sum", "info_slot", "network_slots", "slots_of"]
+__all__ = ["Slot", "board_slots", "check_sum", "info_slot", "network_slots", "slots_of"]
 
 BYTE = 8
 
@@ -67,9 +68,14 @@ def slots_of(program: Program) -> tuple[Slot, ...]:
     return network_slots(program) if program.loadable else ()
 
 
-def info_slot(info: bytes) -> Slot:
+def info_slot(info: Info) -> Slot:
     """What the board says about itself is a memory, too."""
-    return _slot("info", BYTE, tuple(info))
+    return _slot("info", BYTE, tuple(info.pack()))
+
+
+def board_slots(program: Program, info: Info) -> tuple[Slot, ...]:
+    """All memories of a loadable board, by their number on the line."""
+    return (*network_slots(program), info_slot(info))
 
 
 def check_sum(slots: Iterable[Slot]) -> int:
