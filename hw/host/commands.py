@@ -145,7 +145,7 @@ def load(board: Board, options: argparse.Namespace, console: Console) -> None:
         )
     console.print(
         f"{port.name} runs {options.model} ({board.info.network.hex()}): {loaded.bytes:,} bytes in "
-        f"{port.now() - started:.2f} s, check sum {loaded.check_sum:08x} read back"
+        f"{port.now() - started:.3f} s, check sum {loaded.check_sum:08x} read back"
     )
     if options.images:
         verify(board, options, console)

@@ -16,7 +16,7 @@ from hw.link.protocol import (
     LOAD_HEADER_BYTES,
     frame_bytes,
 )
-from hw.link.read_back import ReadBack
+from hw.link.read_back import read_cycles
 from hw.loading.slots import Slot, board_slots, check_sum
 from hw.program import Program
 from model.errors import CheckError
@@ -67,7 +67,7 @@ def load_network(
         (reply,) = board.exchange.ask(
             [(CHECK, expected.to_bytes(CHECK_BYTES, "little"))],
             reply_bytes=reply_bytes,
-            work_seconds=ReadBack(slots).cycles / board.info.clock_hz,
+            work_seconds=read_cycles(slots) / board.info.clock_hz,
         )
     except LinkError as error:
         raise LinkError(f"{error}; {BROKEN_OFF}") from error

@@ -10,13 +10,18 @@ from hw.link.crc import SerialCrc
 from hw.link.protocol import LOAD_ADDRESS_BYTES
 from hw.loading.slots import Slot
 
-__all__ = ["ReadBack"]
+__all__ = ["ReadBack", "read_cycles"]
 
 BYTE_CYCLES = 11
 
 
+def read_cycles(slots: Sequence[Slot]) -> int:
+    """Cycles from ``start`` to ``done``."""
+    return BYTE_CYCLES * sum(slot.depth * slot.word_bytes for slot in slots)
+
+
 class ReadBack(wiring.Component):
-    """Reads memory after memory, word after word, and adds each byte to a CRC-32; `cycles` takes it.
+    """Reads memory after memory, word after word, and adds each byte to a CRC-32, in `read_cycles`.
 
     Parameters
     ----------
@@ -43,11 +48,6 @@ class ReadBack(wiring.Component):
                 "bytes": In(data.ArrayLayout(8, len(slots))),
             }
         )
-
-    @property
-    def cycles(self) -> int:
-        """Cycles from ``start`` to ``done``."""
-        return 1 + BYTE_CYCLES * sum(slot.depth * slot.word_bytes for slot in self.slots)
 
     def elaborate(self, platform) -> Module:
         m = Module()
