@@ -20,6 +20,7 @@ from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
 from hw.flow.tools import ECPPACK, find_tool
+from hw.loading.guest import made_loadable
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixels", type=int, metavar="P", help="lanes (default: the largest array that fits)")
     add("--channels", type=int, metavar="C", help="input channels at once (default as above)")
     add("--fill", type=int, metavar="F", help="dot9 units a lane that fill the tables (shared)")
+    add("--loadable", action="store_true",
+        help="let python -m hw.host load put other networks into the running board")
     add("--clock", metavar="MHZ", help="the engine's clock (default: the board's)")
     add("--baud", type=int, default=1_000_000, help="the serial line's speed (default 1000000)")
     add("--out", type=Path, metavar="DIR", help="output folder (default build/BOARD)")
@@ -106,7 +109,7 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
         )
     return Request(
         board=board,
-        program=choice.program,
+        program=made_loadable(choice.program) if args.loadable else choice.program,
         model=args.model,
         choice=choice.reason,
         clock_mhz=clock,

@@ -27,7 +27,7 @@ from hw.link.protocol import IMAGE, LOAD_BYTES
 from hw.link.receiver import PacketReceiver
 from hw.link.reply import WORD_BITS, ReplySender
 from hw.link.tally import TallyCounters
-from hw.loading.slots import board_slots
+from hw.loading.slots import ABOUT, board_slots
 from hw.sequencer import Phase
 from hw.uart import UartReceiver, UartTransmitter, bit_cycles
 from model.errors import UserError
@@ -104,7 +104,6 @@ class BoardCore(wiring.Component):
         m.submodules.tally = tally = TallyCounters()
         m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), self.info)
         m.submodules.encoder = encoder = CobsEncoder()
-        connect(m, buffer.o, dispatcher.i)
         connect(m, dispatcher.o, engine.i)
         connect(m, sender.o, encoder.i)
         connect(m, encoder.o, line_out.i)
@@ -138,7 +137,14 @@ class BoardCore(wiring.Component):
             tally.number.eq(sender.number),
         ]
         if loadable:
-            self._keep(m, engine, dispatcher, sender)
+            keeper = self._keep(m, engine, dispatcher, sender)
+            m.d.comb += [
+                dispatcher.i.payload.eq(buffer.o.payload),
+                dispatcher.i.valid.eq(buffer.o.valid & keeper.ready),
+                buffer.o.ready.eq(dispatcher.i.ready & keeper.ready),
+            ]
+        else:
+            connect(m, buffer.o, dispatcher.i)
         running = Signal()
         with m.If(sender.done):
             m.d.sync += running.eq(0)
@@ -153,12 +159,12 @@ class BoardCore(wiring.Component):
 
     def _keep(
         self, m: Module, engine: wiring.Component, dispatcher: Dispatcher, sender: ReplySender
-    ) -> None:
+    ) -> NetworkKeeper:
         """The way of a network's words into the memories, and back as a check sum."""
         slots = board_slots(engine.program, self.info)
         m.submodules.keeper = keeper = NetworkKeeper(slots)
         for slot in slots:
-            holder = sender if slot.name == "info" else engine
+            holder = sender if slot.name == ABOUT else engine
             connect(m, getattr(keeper.contents, slot.name), getattr(holder.contents, slot.name))
         m.d.comb += [
             keeper.start.eq(dispatcher.load_start),
@@ -172,6 +178,7 @@ class BoardCore(wiring.Component):
             sender.written.eq(keeper.written),
             sender.checked.eq(keeper.checked),
         ]
+        return keeper
 
     def _cycles(self, m: Module, engine: wiring.Component, start: Signal) -> Signal:
         """Cycles that the engine has worked on the image: what `hw.cycles` predicts."""

@@ -6,8 +6,10 @@
     payload of CHECK -> expected   +-> memories -> read-back -> check sum
                            '-------------- = ? ----------------'   '--> loaded
 
-There is a network from configuration on, until the first request to load; and again when the check
-sum of all that the memories hold is the one that a request names. No reset brings one back.
+Nothing is a network but what has been read back: there is one when the check sum of all that the
+memories hold is the one that a request names, until the next request to load. So it is after
+configuration, too: the first thing that a board does is to check what it was built with, since not
+every router brings a memory's contents into the silicon. No reset makes a network of what is none.
 """
 
 from collections.abc import Sequence
@@ -20,9 +22,13 @@ from hw.link import protocol
 from hw.link.read_back import ReadBack
 from hw.link.writer import WordWriter
 from hw.loading.port import ports
-from hw.loading.slots import Slot
+from hw.loading.slots import Slot, check_sum
+from hw.rom import rom
 
-__all__ = ["NetworkKeeper"]
+__all__ = ["BUILT", "NetworkKeeper"]
+
+#: The memory that holds the check sum of what the board was built with.
+BUILT = "built_sum"
 
 SUM_BITS = 32
 
@@ -32,10 +38,11 @@ class NetworkKeeper(wiring.Component):
 
     Parameters
     ----------
-    slots : the memories, in the order of their numbers.
+    slots : the memories, in the order of their numbers, as the board is built.
 
     Members
     -------
+    ready : Out, the memories have been read since configuration; nothing may start before.
     start : In, strobe: a payload follows; request, In, of a `LOAD` or a `CHECK`.
     valid, byte : In, a byte of the payload; last : In, with it, its last one.
     done : Out, strobe: the request has been carried out.
@@ -49,6 +56,7 @@ class NetworkKeeper(wiring.Component):
         members = ports(self.slots, *(slot.name for slot in self.slots))
         super().__init__(
             {
+                "ready": Out(1),
                 "start": In(1),
                 "request": In(8),
                 "valid": In(1),
@@ -66,7 +74,9 @@ class NetworkKeeper(wiring.Component):
         m = Module()
         m.submodules.writer = writer = WordWriter(self.slots)
         m.submodules.read_back = read_back = ReadBack(self.slots)
-        whole = Signal(init=1, reset_less=True)
+        whole, checking = Signal(reset_less=True), Signal(init=1, reset_less=True)
+        begun = Signal()  # since a reset
+        built = rom(m, BUILT, SUM_BITS, (check_sum(self.slots),), 0)
         expected = Signal(SUM_BITS)
         loading = self.request == protocol.LOAD
         ended = self.valid & self.last
@@ -76,11 +86,13 @@ class NetworkKeeper(wiring.Component):
             writer.start.eq(self.start),
             writer.valid.eq(self.valid & loading),
             writer.byte.eq(self.byte),
-            read_back.start.eq(ended & ~loading),
+            read_back.start.eq((ended & ~loading) | (checking & ~begun)),
+            self.ready.eq(~checking),
             self.loaded.eq(whole),
             self.written.eq(writer.address),
-            self.done.eq(written | read_back.done),
+            self.done.eq(written | (read_back.done & ~checking)),
         ]
+        m.d.sync += begun.eq(1)
         with m.If(self.start & loading):
             m.d.sync += whole.eq(0)
         with m.If(self.valid & ~loading):
@@ -89,7 +101,8 @@ class NetworkKeeper(wiring.Component):
         with m.If(read_back.done):
             m.d.sync += [
                 self.checked.eq(read_back.value),
-                whole.eq(read_back.value == expected),
+                whole.eq(read_back.value == Mux(checking, built, expected)),
+                checking.eq(0),
             ]
         address = Signal.like(writer.address)
         m.d.comb += address.eq(Mux(read_back.read, read_back.address, writer.address))

@@ -24,8 +24,8 @@ _NAME_BYTES = 16
 _INFO = struct.Struct(f"<BBxx8s8sI4H3HBBI{_NAME_BYTES}s")
 ARRAY_CODES = ("direct", "shared")
 ARRAY_PLACE = 12  # among the fields
-#: Words of the reply to `INFO` that hold the network's identifier.
-NETWORK_WORDS = (3, 4)
+#: Words of the reply to `INFO` that are the network's: identifier, cycles and name.
+NETWORK_WORDS = (3, 4, 10, 11, 12, 13, 14)
 
 
 class Tally(IntEnum):

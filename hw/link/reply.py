@@ -12,7 +12,7 @@ from hw.link.cobs import LAST_BYTE
 from hw.link.crc import SerialCrc
 from hw.link.payloads import NETWORK_WORDS, WORD_BYTES, Info, reply_words
 from hw.loading.port import ports
-from hw.loading.slots import info_slot
+from hw.loading.slots import ABOUT, info_slot
 from hw.rom import rom
 
 __all__ = ["ReplySender"]
@@ -71,7 +71,7 @@ class ReplySender(wiring.Component):
                 "value": In(WORD_BITS),
                 "busy": In(1),
                 "o": Out(stream.Signature(LAST_BYTE)),
-                **(loading | ports([info_slot(info)], "info") if info.loadable else {}),
+                **(loading | ports([info_slot(info)], ABOUT) if info.loadable else {}),
             }
         )
 
@@ -178,11 +178,12 @@ class ReplySender(wiring.Component):
     def _info_byte(self, m: Module, place: Value, number: Value) -> Value:
         """A byte of what the board says about itself: no network where there is none."""
         address = place[: (len(self._info) - 1).bit_length()]
+        byte = rom(m, "info", 8, tuple(self._info), address)
         if not self._loadable:
-            return rom(m, "info", 8, tuple(self._info), address)
-        byte = rom(m, "info", 8, tuple(self._info), address, self.contents.info)
-        hidden = Cat(number == word for word in NETWORK_WORDS).any() & ~self.loaded
-        return Mux(hidden, 0, byte)
+            return byte
+        loaded = rom(m, ABOUT, 8, tuple(self._info), address, self.contents.about)
+        of_network = Cat(number == word for word in NETWORK_WORDS).any()
+        return Mux(of_network, Mux(self.loaded, loaded, 0), byte)
 
 
 def _select(items: list[Value], number: Signal) -> Value:

@@ -10,8 +10,10 @@ from hw.link.payloads import Info
 from hw.params import KERNEL_BITS
 from hw.program import Program, threshold_bits
 
-__all__ = ["Slot", "board_slots", "check_sum", "info_slot", "network_slots", "slots_of"]
+__all__ = ["ABOUT", "Slot", "board_slots", "check_sum", "info_slot", "network_slots", "slots_of"]
 
+#: The memory of `info_slot`.
+ABOUT = "about"
 BYTE = 8
 
 
@@ -69,8 +71,9 @@ def slots_of(program: Program) -> tuple[Slot, ...]:
 
 
 def info_slot(info: Info) -> Slot:
-    """What the board says about itself is a memory, too."""
-    return _slot("info", BYTE, tuple(info.pack()))
+    """What the board says about its network is a memory, too; of what it says about itself, the
+    words `hw.link.payloads.NETWORK_WORDS` are taken."""
+    return _slot(ABOUT, BYTE, tuple(info.pack()))
 
 
 def board_slots(program: Program, info: Info) -> tuple[Slot, ...]:
