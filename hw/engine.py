@@ -53,8 +53,8 @@ class Engine(wiring.Component):
         head, of scores, `hw.heads.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
         `hw.index.stream.index_stream`, which comes once an image.
-    contents : only where the network can be loaded: a port of each memory, see `hw.loading.port`; to be
-        used while no image is in the engine.
+    contents : only where the network can be loaded: a port of each memory, see `hw.loading.port`;
+        to be used while no image is in the engine.
     probe : observation only, see `hw.probe`.
     """
 

@@ -14,6 +14,7 @@ from hw.host.board import Board
 from hw.host.connect import check_design, find_circuit, find_network
 from hw.host.exchange import LINE_BITS
 from hw.host.load import load_network
+from hw.host.page import Shown, page, write_page
 from hw.host.pictures import read_picture
 from hw.link.payloads import Answer, Tally
 from hw.loading.guest import compile_for
@@ -63,7 +64,7 @@ def info(board: Board, options: argparse.Namespace, console: Console) -> None:
 def classify(
     board: Board, options: argparse.Namespace, console: Console, files: Sequence[Path]
 ) -> None:
-    """A table: picture, class, score and by how much it won."""
+    """A table: picture, class, score and by how much it won; and a page that shows them."""
     name, network = find_network(board, options.model)
     shape = (board.info.colours, board.info.height, board.info.width)
     pictures = [read_picture(file, shape) for file in files]
@@ -71,13 +72,24 @@ def classify(
     table = Table(title=f"{len(files):,} pictures by {name} on {board.port.name}")
     for place, head in enumerate(("picture", "class", "score", "next class", "its score", "us")):
         table.add_column(head, justify="right" if place in (2, 4, 5) else "left")
-    for file, answer in zip(files, board.classify(pictures), strict=True):
+    shown, started = [], board.port.now()
+    for file, image, answer in zip(files, pictures, board.classify(pictures), strict=True):
         order = sorted(range(len(answer.scores)), key=lambda n: -answer.scores[n])
-        other = next((n for n in order if n != answer.label), answer.label)
+        other = next(((names[n], answer.scores[n]) for n in order if n != answer.label), None)
         micros = answer.cycles / board.info.clock_hz * 1e6
-        named = (f for n in (answer.label, other) for f in (names[n], f"{answer.scores[n]:,}"))
-        table.add_row(file.name, *named, f"{micros:,.1f}")
+        label, score = names[answer.label], answer.scores[answer.label]
+        shown.append(Shown(file.name, image, label, score, other, micros))
+        after = (other[0], f"{other[1]:,}") if other else ("", "")
+        table.add_row(file.name, label, f"{score:,}", *after, f"{micros:,.1f}")
+    seconds = board.port.now() - started
     console.print(table)
+    if options.page:
+        facts = (
+            f"{len(files):,} pictures by {name} on {board.port.name} at "
+            f"{board.info.clock_hz / 1e6:g} MHz: {len(files) / seconds:,.1f} images/s over the line"
+        )
+        write_page(options.page, page(f"Classified by {name}", facts, shown))
+        console.print(f"page: {options.page}")
 
 
 def class_names(network: Network) -> tuple[str, ...]:

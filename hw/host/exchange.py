@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from hw.host.errors import NOTHING_LOADED, LinkError, NoAnswer
 from hw.host.ports import Port
-from hw.link.protocol import ERROR, NO_NETWORK, REPLY, Packet, PacketError, decode_reply, encode_request
+from hw.link.protocol import (
+    ERROR,
+    NO_NETWORK,
+    REPLY,
+    Packet,
+    PacketError,
+    decode_reply,
+    encode_request,
+)
 
 __all__ = ["TRIES", "Exchange", "Traffic"]
 

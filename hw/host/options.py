@@ -34,14 +34,16 @@ def make_parser(description: str) -> argparse.ArgumentParser:
             "fast as can be)")  # fmt: skip
         add("--model", help=f"exported file or shipped network that it should run "
             f"(default: any; with --port {SIM}: {DEFAULT})")  # fmt: skip
-        add("--built", metavar="MODEL", help="network that the engine was built for, where another "
-            f"one is loaded (default: the shipped one that it is; with --port {SIM}: {DEFAULT})")  # fmt: skip
+        add("--built", metavar="MODEL", help="network that a loadable board was built for "
+            f"(default: the shipped one that it is; with --port {SIM}: {DEFAULT})")  # fmt: skip
         add = command.add_argument_group(f"the simulated board (--port {SIM})").add_argument
         add("--array", help="direct or shared (default: shared)")
         add("--pixels", type=int, help="lanes (default: 32, or the widest map's)")
         add("--channels", type=int, help="input channels at once (default: 16)")
         if name == "classify":
             command.add_argument("pictures", nargs="+", help="files and folders")
+            command.add_argument("--page", type=Path, metavar="FILE.html",
+                                 help="write a page with the pictures, too")  # fmt: skip
         if name in ("bench", "verify", "load"):
             add = command.add_argument_group("the images").add_argument
             count = 0 if name == "load" else 100

@@ -36,8 +36,9 @@ class ReplySender(wiring.Component):
     ----------
     result : layout of a result, fields ``label`` and ``scores``.
     info : the reply to `INFO`. Where the network is loadable, these members are there, too:
-        contents, the port of ``info`` (`hw.loading.port`); loaded, In, there is a network; written, In, the
-        address behind the last word; checked, In, the memories' check sum.
+        contents, the port of the memory of that (`hw.loading.port`); loaded, In, there is a
+        network; written, In, the address behind the last word; checked, In, the memories' check
+        sum.
 
     Members
     -------

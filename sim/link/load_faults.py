@@ -23,7 +23,7 @@ from sim.link.faults import FAULTS, MOST_EVENTS, VANISH, Expected, Line, Outcome
 from sim.link.library import CLOCK_HZ
 from sim.link.port import SimulatedPort
 
-__all__ = ["LOAD_FAULTS", "Guest", "run_loads"]
+__all__ = ["BROKEN_OFF", "LOAD_FAULTS", "Guest", "run_loads"]
 
 DISTURBED, BROKEN_OFF, WRONG = "load, bad line", "load, host vanishes", "load, wrong words"
 LOAD_FAULTS = (DISTURBED, BROKEN_OFF, WRONG)
