@@ -329,8 +329,9 @@ def test_loads_that_are_refused_before(shuffled):
     with device(FakeBoard(info=describe(LOADABLE, 50e6).pack())) as port:
         refused("mnist cannot be loaded", "image",
                 arguments=["load", "--port", port, "--model", "mnist"])  # fmt: skip
+        built = ["--built", "mnist"]
         refused("--built", "not mnist",
-                arguments=["load", "--port", port, "--model", str(shuffled), "--built", "mnist"])  # fmt: skip
+                arguments=["load", "--port", port, "--model", str(shuffled), *built])  # fmt: skip
     other = replace(describe(LOADABLE, 50e6), design=b"older...")
     with device(FakeBoard(info=other.pack())) as port:
         refused("none of the shipped networks", "--built",
@@ -343,8 +344,9 @@ def test_a_page_of_pictures(pictures, tmp_path, capsys):
     with device(FakeBoard()) as port:
         names = [str(pictures / f"{number}.png") for number in range(3)]
         assert main(["classify", "--port", port, "--page", str(page), *names]) == 0
+        folder = str(tmp_path)
         refused("cannot be written",
-                arguments=["classify", "--port", port, "--page", str(tmp_path), *names])  # fmt: skip
+                arguments=["classify", "--port", port, "--page", folder, *names])  # fmt: skip
     text = page.read_text()
     assert str(page) in capsys.readouterr().out.replace("\n", "")
     assert text.count("<li>") == 3
