@@ -23,6 +23,7 @@ from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
 from hw.flow.tools import find_tool
+from hw.loading.guest import made_loadable
 from hw.params import ARRAYS
 from hw.uart import bit_cycles
 from model import shipped
@@ -65,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--flow", default="auto", metavar="|".join(FLOWS),
         help="how to go on from the netlist (default auto: as far as what is installed goes)",
+    )  # fmt: skip
+    add(
+        "--loadable", action="store_true",
+        help="let python -m hw.host load put other networks into the running board",
     )  # fmt: skip
     add(
         "--clock", metavar="MHZ|auto",
@@ -131,7 +136,7 @@ def _request(args: argparse.Namespace, command: str, progress: Progress) -> Requ
         )
     return Request(
         board=board,
-        program=choice.program,
+        program=made_loadable(choice.program) if args.loadable else choice.program,
         model=args.model,
         choice=choice.reason,
         clock_mhz=clock,

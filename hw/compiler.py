@@ -15,7 +15,7 @@ from hw.layer_plans import layer_plans, wiring_of
 from hw.maps.places import Places, bank_words, place_maps
 from hw.memory_images import memory_images, with_counted_head, with_serial_head
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
-from hw.program import LayerPlan, Program, Sizes
+from hw.program import LayerPlan, Program, Sizes, score_bits
 from hw.schedule import Timing
 from hw.starts import start_bits
 from hw.stream.plane_queue import PlaneQueue
@@ -27,7 +27,7 @@ from model.errors import UserError
 from model.format import Conv, Network
 from model.network import Pointwise
 
-__all__ = ["array_parameters", "compile_network", "hiding_fill"]
+__all__ = ["array_parameters", "check_sizes", "compile_network", "hiding_fill", "needed_sizes"]
 
 DEFAULT_TAU = 5  # of a shared array for nothing but 1x1 convolutions
 
@@ -60,11 +60,11 @@ def compile_network(
     geometries = tuple(sorted({wiring_of(conv, pixels) for conv in network.convs}, key=astuple))
     places = place_maps(network, pixels)
     plans = layer_plans(network, parameters, timing, geometries, places, streams)
-    needed = _needed(network, plans, parameters, places)
+    needed = needed_sizes(network, plans, parameters, places)
     if port is not None:
         needed = replace(needed, index_words=0)
     if sizes is not None:
-        _check_sizes(needed, sizes)
+        check_sizes(needed, sizes)
     sizes = sizes or needed
     images = memory_images(network, parameters, sizes.sum_bits, streams)
     # What the head does goes on beside the next image's layers but the last.
@@ -72,7 +72,8 @@ def compile_network(
     units, serial_head = 0, None
     if is_counted(network.head):
         units = units_needed(network.head.classes, network.head.channels, hidden)
-        images = with_counted_head(images, network, units)
+        scores = score_bits(network.head)
+        images = with_counted_head(images, network.head, units, network.head.channels, scores)
     else:
         serial_head = plan_serial(network, pixels, hidden, streams)
         images = with_serial_head(images, network.head, serial_head)
@@ -171,12 +172,13 @@ def _timing(network: Network, parameters: ArrayParameters, streams: StreamShape 
     )
 
 
-def _needed(
+def needed_sizes(
     network: Network,
     plans: tuple[LayerPlan, ...],
     parameters: ArrayParameters,
     places: Places,
 ) -> Sizes:
+    """What a network's layers need of an engine."""
     pixels = parameters.pixels
     return Sizes(
         activation_words=places.plane_words,
@@ -199,7 +201,8 @@ def _sum_bits(layer: Conv | Pointwise) -> int:
     return start_bits(features, layer.taps, largest)
 
 
-def _check_sizes(needed: Sizes, given: Sizes) -> None:
+def check_sizes(needed: Sizes, given: Sizes) -> None:
+    """Raises UserError where an engine of these sizes is too small."""
     for entry in fields(Sizes):
         want, have = getattr(needed, entry.name), getattr(given, entry.name)
         if want > have:

@@ -12,7 +12,7 @@ from hw.index.stream import resident
 from hw.maps.geometry import lane_mask
 from hw.program import LayerPlan, Program
 
-__all__ = ["descriptor_layout", "descriptor_rows", "select_row"]
+__all__ = ["descriptor_layout", "descriptor_rows", "descriptor_words", "select_row"]
 
 
 def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
@@ -113,7 +113,7 @@ def _graph_fields(plan: LayerPlan) -> dict[str, int]:
 
 def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     """For the streams; several planes a channel also change the end of a layer."""
-    streams = [other.stream for other in program.plans]
+    streams = [other.stream for other in program.wired]
     stream = plan.stream
     fields = {
         "streams": int(stream is not None),
@@ -144,11 +144,20 @@ def descriptor_rows(program: Program) -> list[dict[str, int]]:
 
 
 def descriptor_layout(program: Program) -> data.StructLayout:
-    """The register's layout: each field as wide as the network's largest value."""
-    rows = descriptor_rows(program)
-    return data.StructLayout(
-        {name: bits_for(max(row[name] for row in rows)) for name in rows[0]}
-    )
+    """The register's layout: each field as wide as the largest value of the network that the
+    circuit was made for; what says how a last group is filled, for whatever group is loaded."""
+    rows = descriptor_rows(program.circuit or program)
+    widths = {name: bits_for(max(row[name] for row in rows)) for name in rows[0]}
+    if program.loadable:
+        channels = program.parameters.channels
+        widths |= {"last_channels": bits_for(channels), "null_lanes": channels}
+    return data.StructLayout(widths)
+
+
+def descriptor_words(program: Program) -> tuple[int, ...]:
+    """A word a layer, as a memory holds the layout; fields must fit (`hw.loading.fit`)."""
+    layout = descriptor_layout(program)
+    return tuple(layout.const(row).as_value().value for row in descriptor_rows(program))
 
 
 def select_row(descriptor: data.View, rows: list[dict[str, int]], layer: Signal) -> list:

@@ -27,6 +27,8 @@ from hw.heads.dense import score_layout
 from hw.heads.serial import SerialHead
 from hw.index.side import IndexSide
 from hw.issuer import Issuer
+from hw.loading.port import ports
+from hw.loading.slots import slots_of
 from hw.maps.geometry import Geometry
 from hw.pipeline import delay
 from hw.probe import probe_signature
@@ -51,11 +53,14 @@ class Engine(wiring.Component):
         head, of scores, `hw.heads.dense.score_layout`, one a class.
     index : stream of port words, only where the program has an index port; see
         `hw.index.stream.index_stream`, which comes once an image.
+    contents : only where the network can be loaded: a port of each memory, see `hw.loading.port`;
+        to be used while no image is in the engine.
     probe : observation only, see `hw.probe`.
     """
 
     def __init__(self, program: Program):
         self.program = program
+        self.slots = slots_of(program)
         port = program.index_port
         super().__init__(
             {
@@ -63,6 +68,7 @@ class Engine(wiring.Component):
                 "o": Out(stream.Signature(_result(program))),
                 **({"index": In(stream.Signature(port.bits))} if port else {}),
                 "probe": Out(probe_signature(program)),
+                **ports(self.slots, *(slot.name for slot in self.slots)),
             }
         )
 
@@ -75,7 +81,13 @@ class Engine(wiring.Component):
             outer, go = Module(), Signal()
             outer.submodules.core = EnableInserter(go)(m)
         layout = descriptor_layout(program)
-        m.submodules.sequencer = sequencer = Sequencer(layout, descriptor_rows(program), timing)
+        m.submodules.sequencer = sequencer = Sequencer(
+            layout,
+            descriptor_rows(program.circuit or program),
+            timing,
+            words=program.images.descriptors,
+            load=ports(self.slots, "descriptors"),
+        )
         m.submodules.issuer = issuer = Issuer(
             layout, timing, program.sizes.index_words, program.reads, program.columns
         )
@@ -83,6 +95,8 @@ class Engine(wiring.Component):
         m.submodules.sum_side = sums = SumSide(program)
         m.submodules.word_side = words = WordSide(program, sums.sums.shape())
         outer.submodules.head = head = self._head()
+        if program.loadable:
+            self._join_contents(m, (sequencer, sums, words, head))
         for part in (issuer, windows, sums, words):
             m.d.comb += [
                 part.start.eq(sequencer.start),
@@ -98,7 +112,7 @@ class Engine(wiring.Component):
         connect(outer, head.o, flipped(self.o))
         tag_ahead = delay(m, issuer.tag, timing.sum_stage - 2, "tag_sum")
         last_layer = sequencer.descriptor.last
-        final = program.plans[-1]
+        final = program.wired[-1]
         # What has fewer lanes: the map's last tile, or every row's where rows are cut.
         last_tile = words.row_end if final.out_columns > 1 else words.tile == final.out_tiles - 1
         first_tile = words.tile == 0
@@ -154,6 +168,13 @@ class Engine(wiring.Component):
         self._observe(outer, go, sequencer, windows, words, head)
         return outer
 
+    def _join_contents(self, m: Module, parts: tuple[wiring.Component, ...]) -> None:
+        """Leads each memory's port to the part that holds the memory."""
+        for part in parts:
+            if "contents" in part.signature.members:
+                for name in part.contents.signature.members:
+                    connect(m, flipped(getattr(self.contents, name)), getattr(part.contents, name))
+
     def _supply(
         self,
         m: Module,
@@ -185,10 +206,11 @@ class Engine(wiring.Component):
         return Mux(issuer.descriptor.repeats, issuer.tag.short, issuer.tag.last_group)
 
     def _head(self) -> Head | SerialHead:
-        program, final = self.program, self.program.plans[-1]
+        program, final = self.program, self.program.wired[-1]
+        load = ports(self.slots, "weights", "offsets")
         if program.serial_head:
             images = program.images
-            return SerialHead(program.serial_head, images.head, images.head_offsets)
+            return SerialHead(program.serial_head, images.head, images.head_offsets, load)
         pixels = program.parameters.pixels
         outputs = Geometry(final.out_width, pixels)
         tile_lanes = outputs.lanes
@@ -199,13 +221,14 @@ class Engine(wiring.Component):
             program.images.head,
             program.images.head_offsets,
             classes=program.classes,
-            channels=program.network.head.channels,
+            channels=program.wired_head.channels,
             units=program.head_units,
             pixels=pixels,
             tile_lanes=tile_lanes,
             last_lanes=last_lanes,
             count_bits=bits_for(final.out_height * final.out_width),
             score_bits=program.score_bits,
+            load=load,
         )
 
     def _observe(

@@ -12,7 +12,7 @@ from hw.heads.counted_plan import head_words, offset_words
 from hw.heads.serial_plan import SerialPlan
 from hw.inputs.stem import level_words
 from hw.params import ArrayParameters
-from hw.program import MemoryImages, score_bits
+from hw.program import MemoryImages
 from hw.starts import rotated, start_values
 from hw.stream.shape import StreamShape, channel_words
 from hw.work import work_of
@@ -49,16 +49,20 @@ def _images(
     )
 
 
-def with_counted_head(images: MemoryImages, network: Network, units: int) -> MemoryImages:
-    """The head's memories as `hw.heads.counted` reads them."""
-    head = network.head
+def with_counted_head(
+    images: MemoryImages, head: Head, units: int, channels: int, bits: int
+) -> MemoryImages:
+    """The head's memories as `hw.heads.counted` reads them, for scores of so many ``bits``.
+
+    Where it has more ``channels`` than this network's last layer, the others weigh nothing.
+    """
     weight = head.weight.astype(np.int64)
     # The engine counts +1 pixels: score = 2 * sum(w * count) + (bias - size * sum(w)).
     offsets = head.bias.astype(np.int64) - head.height * head.width * weight.sum(axis=1)
     return replace(
         images,
-        head=head_words(weight, units),
-        head_offsets=offset_words(offsets, units, score_bits(network)),
+        head=head_words(np.pad(weight, ((0, 0), (0, channels - weight.shape[1]))), units),
+        head_offsets=offset_words(offsets, units, bits),
     )
 
 

@@ -24,7 +24,7 @@ def probe_signature(program: Program) -> wiring.Signature:
     stream_* : a word of the running layer's stream, lane by lane, whether it is kept or not; only
         in a network with streams.
     """
-    plans = program.plans
+    plans = program.wired
     pixels = program.parameters.pixels
     most = max(max(plan.tiles, plan.out_tiles, plan.last_tile + 1) for plan in plans)
     planes, *input_size = program.network.planes_shape

@@ -14,7 +14,7 @@ from hw.params import ArrayParameters, IndexPort
 from hw.schedule import Timing
 from hw.starts import PLACES
 from hw.stream.shape import StreamShape
-from model.format import Network
+from model.format import Head, Network
 from model.network import INPUT, PIXEL_BITS, VALUE_BITS
 
 __all__ = [
@@ -28,9 +28,8 @@ def threshold_bits(sum_bits: int) -> int:
     return 1 + PLACES * sum_bits
 
 
-def score_bits(network: Network) -> int:
+def score_bits(head: Head) -> int:
     """Width of a score, signed; also of its offset, and of what it comes to on the way."""
-    head = network.head
     largest = 128 * head.channels * head.height * head.width
     return bits_for(largest + max(abs(int(bias)) for bias in head.bias)) + 1
 
@@ -217,7 +216,8 @@ class MemoryImages:
     ``codebooks``: kernel numbers, ``entries`` a layer. ``head``: 8-bit weights, class k at bit
     ``8 * k``, a word a channel; ``head_offsets``: one signed offset a class. ``streams``: an output
     channel's numbers, see `hw.stream.shape`. ``stem``: thresholds of a stem's channels, see
-    `hw.inputs.stem`.
+    `hw.inputs.stem`. ``descriptors``: a word a layer, see `hw.descriptor`, of a loadable engine;
+    others have them in their logic.
     """
 
     indices: tuple[int, ...]
@@ -227,6 +227,7 @@ class MemoryImages:
     head_offsets: tuple[int, ...]
     streams: tuple[int, ...]
     stem: tuple[int, ...]
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,9 @@ class Program:
 
     With an ``index_port``, the index words come through it (`hw.index.stream`) and the engine has
     no memory for them. ``serial_head`` is the plan of a head that `hw.heads.counted` does not do.
+
+    ``loadable``: the network's memories can be written, see `hw.loading`. ``circuit``: the program
+    that the engine was built from, where this one is only loaded into it: it decides the wiring.
     """
 
     network: Network
@@ -248,14 +252,26 @@ class Program:
     index_port: IndexPort | None = None
     stream_shape: StreamShape | None = None
     serial_head: SerialPlan | None = None
+    loadable: bool = False
+    circuit: "Program | None" = None
+
+    @property
+    def wired(self) -> tuple[LayerPlan, ...]:
+        """The layers that the circuit is made for."""
+        return (self.circuit or self).plans
+
+    @property
+    def wired_head(self) -> Head:
+        """The head that the circuit is made for."""
+        return (self.circuit or self).network.head
 
     @property
     def chain(self) -> bool:
         """Whether every layer reads the one before and none else reads it."""
-        last = len(self.plans) - 1
+        last = len(self.wired) - 1
         return all(
             (plan.from_input, plan.release, plan.stored) == (place == 0, place == 0, place != last)
-            for place, plan in enumerate(self.plans)
+            for place, plan in enumerate(self.wired)
         )
 
     @property
@@ -272,7 +288,7 @@ class Program:
     @property
     def most_planes(self) -> int:
         """The most planes that a channel of an output map has; at least 1."""
-        return max(1, *(plan.out_bits for plan in self.plans))
+        return max(1, *(plan.out_bits for plan in self.wired))
 
     @property
     def colours(self) -> int:
@@ -287,43 +303,43 @@ class Program:
     @property
     def reads(self) -> frozenset[int]:
         """Reads of three words that a slot takes, in one layer or another."""
-        return frozenset(plan.reads for plan in self.plans)
+        return frozenset(plan.reads for plan in self.wired)
 
     @property
     def parts(self) -> frozenset[int]:
         """Reads of three words that a channel takes, in one layer or another."""
-        return frozenset(plan.parts for plan in self.plans)
+        return frozenset(plan.parts for plan in self.wired)
 
     @property
     def taps(self) -> int:
         """The most channels that a slot holds; 0 without 1x1 convolutions."""
-        return max((plan.taps for plan in self.plans if plan.pointwise), default=0)
+        return max((plan.taps for plan in self.wired if plan.pointwise), default=0)
 
     @property
     def planes(self) -> int:
         """The most bits of a number, activation or weight."""
-        return max(plan.planes for plan in self.plans)
+        return max(plan.planes for plan in self.wired)
 
     @property
     def flatten(self) -> bool:
         """Whether a layer is dense on a flattened map."""
-        return any(plan.flatten for plan in self.plans)
+        return any(plan.flatten for plan in self.wired)
 
     @property
     def ones(self) -> bool:
         """Whether a layer takes what is outside its map for +1."""
-        return any(plan.ones for plan in self.plans)
+        return any(plan.ones for plan in self.wired)
 
     @property
     def columns(self) -> int:
         """The most tiles that are computed of a row of sums; 1 where none is wider than the
         lanes."""
-        return max(plan.columns for plan in self.plans)
+        return max(plan.columns for plan in self.wired)
 
     @property
     def strided(self) -> bool:
         """Whether a layer has stride 2."""
-        return any(plan.stride == 2 for plan in self.plans)
+        return any(plan.stride == 2 for plan in self.wired)
 
     @property
     def classes(self) -> int:
@@ -333,7 +349,7 @@ class Program:
     def last_rows(self) -> tuple[frozenset[int], ...]:
         """For each geometry, the rows of a tile that are the last one of some layer's map."""
         return tuple(
-            frozenset(plan.last_row for plan in self.plans if plan.geometry == number)
+            frozenset(plan.last_row for plan in self.wired if plan.geometry == number)
             for number in range(len(self.geometries))
         )
 
@@ -342,11 +358,7 @@ class Program:
         """Width of a score, signed."""
         if self.serial_head:
             return self.serial_head.score_bits
-        head = self.network.head
-        largest = 128 * head.channels * head.height * head.width + max(
-            abs(int(bias)) for bias in head.bias
-        )
-        return bits_for(largest) + 1
+        return score_bits(self.wired_head)
 
     @property
     def image_bytes(self) -> int:
@@ -391,4 +403,4 @@ class Program:
         """Cycles from the last layer's end to the result, beside the next image's first layers."""
         if self.serial_head:
             return self.serial_head.cycles
-        return head_cycles(self.classes, self.network.head.channels, self.head_units)
+        return head_cycles(self.classes, self.wired_head.channels, self.head_units)

@@ -16,6 +16,7 @@ from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.descriptor import select_row
+from hw.rom import rom
 from hw.schedule import Timing
 
 __all__ = ["Phase", "Sequencer"]
@@ -38,6 +39,8 @@ class Sequencer(wiring.Component):
     ----------
     layout, rows : the descriptor's layout and contents, from `hw.descriptor`.
     timing : the engine's.
+    words, load : where the network can be loaded: the rows as a memory holds them, and the member
+        ``contents``, from `hw.loading.port.ports`.
 
     Members
     -------
@@ -51,8 +54,17 @@ class Sequencer(wiring.Component):
     phase : Out, what the current cycle counts as.
     """
 
-    def __init__(self, layout: data.StructLayout, rows: list[dict[str, int]], timing: Timing):
+    def __init__(
+        self,
+        layout: data.StructLayout,
+        rows: list[dict[str, int]],
+        timing: Timing,
+        *,
+        words: tuple[int, ...] = (),
+        load: dict | None = None,
+    ):
         self.rows = rows
+        self.words = words
         self.timing = timing
         super().__init__(
             {
@@ -68,6 +80,7 @@ class Sequencer(wiring.Component):
                 "descriptor": Out(layout),
                 "finish": Out(1),
                 "phase": Out(Phase),
+                **(load or {}),
             }
         )
 
@@ -75,6 +88,13 @@ class Sequencer(wiring.Component):
         m = Module()
         is_first = self.layer == 0
         is_last = self.layer == len(self.rows) - 1
+        take_up = select_row(self.descriptor, self.rows, self.layer)
+        if self.words:
+            layout = self.descriptor.shape()
+            load = self.contents.descriptors
+            row = rom(m, "descriptors", layout.size, self.words, self.layer, load, domain="comb")
+            is_last = layout(row).last
+            take_up = [self.descriptor.eq(layout(row))]
         fields, d = self.descriptor.shape().members, self.descriptor
         releases = d.release if "release" in fields else is_first
         # Longer where words of several planes wait to be written.
@@ -88,7 +108,7 @@ class Sequencer(wiring.Component):
         with m.FSM():
             with m.State("START"), m.If(ready):
                 m.d.comb += self.phase.eq(Phase.FILL)
-                m.d.sync += select_row(self.descriptor, self.rows, self.layer)
+                m.d.sync += take_up
                 m.next = "INIT"
             with m.State("INIT"):
                 m.d.comb += [self.phase.eq(Phase.FILL), self.start.eq(1)]

@@ -9,7 +9,7 @@
 The thresholds of an output channel leave one cycle before its sums.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -17,12 +17,16 @@ from hw.array import make_array
 from hw.array.interface import array_members
 from hw.descriptor import descriptor_layout
 from hw.issuer import tag_layout
+from hw.loading.port import ports
+from hw.loading.slots import slots_of
 from hw.params import KERNEL_BITS
 from hw.pipeline import delay
 from hw.program import Program, threshold_bits
 from hw.rom import rom
 
 __all__ = ["SumSide"]
+
+MEMORIES = ("indices", "threshold_words", "codebooks")
 
 
 class SumSide(wiring.Component):
@@ -36,6 +40,7 @@ class SumSide(wiring.Component):
     load : In, windows for the array.
     thresholds : Out, the word of `hw.compiler`, one stage before ``sum_stage``.
     sums : Out, [P] numbers, at ``sum_stage``.
+    contents : only where the network can be loaded, a port of each memory, see `hw.loading.port`.
     """
 
     def __init__(self, program: Program):
@@ -55,6 +60,7 @@ class SumSide(wiring.Component):
                 "load": members["load"],
                 "sums": members["sums"],
                 "thresholds": Out(threshold_bits(program.sizes.sum_bits)),
+                **ports(slots_of(program), *MEMORIES),
             }
         )
 
@@ -71,7 +77,8 @@ class SumSide(wiring.Component):
         if program.index_port:
             indices = self.index_word
         else:
-            indices = rom(m, "indices", parameters.index_bits, images.indices, self.index_address)
+            width = parameters.index_bits
+            indices = self._rom(m, "indices", width, images.indices, self.index_address)
         short_group = tag_at_array.short if program.planes > 1 else tag_at_array.last_group
         m.d.comb += [
             array.index.eq(indices),
@@ -83,7 +90,7 @@ class SumSide(wiring.Component):
 
         # Their memory takes a cycle, and what block RAM gives is registered: it is slow.
         tag = delay(m, self.tag, timing.sum_stage - 3, "tag_thresholds")
-        thresholds = rom(
+        thresholds = self._rom(
             m,
             "threshold_words",
             len(self.thresholds),
@@ -93,6 +100,10 @@ class SumSide(wiring.Component):
         m.d.comb += self.sums.eq(array.sums)
         m.d.sync += self.thresholds.eq(thresholds)
         return m
+
+    def _rom(self, m: Module, name: str, width: int, words: tuple[int, ...], address) -> Value:
+        load = getattr(self.contents, name) if self.program.loadable else None
+        return rom(m, name, width, words, address, load)
 
     def _load_masked(self, m: Module, load) -> None:
         """Windows of null channels as zeros, which for the direct array is the same.
@@ -113,7 +124,7 @@ class SumSide(wiring.Component):
         entry = Signal(range(parameters.entries + 1), init=parameters.entries)
         reading = Signal()
         address = Signal(range(max(len(images.codebooks), 2)))
-        codeword = rom(m, "codebooks", KERNEL_BITS, images.codebooks, address)
+        codeword = self._rom(m, "codebooks", KERNEL_BITS, images.codebooks, address)
         m.d.comb += reading.eq(entry != parameters.entries)
         with m.If(reading):
             m.d.sync += [entry.eq(entry + 1), address.eq(address + 1)]

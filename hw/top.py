@@ -8,6 +8,9 @@
 The packets are those of `hw.link.protocol`. An image goes to the engine only when all of it has
 come and its CRC was right, so nothing that happens on the line can disturb the engine, and nothing
 here ever needs a reset. While the engine works, the next images come into the buffer.
+
+Where the engine's memories can be written (`hw.loading`), a `hw.link.keeper.NetworkKeeper` beside
+it does that; while there is no network, images are refused.
 """
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
@@ -18,11 +21,13 @@ from hw.link.buffer import PacketBuffer
 from hw.link.cobs import CobsEncoder
 from hw.link.dispatcher import Dispatcher
 from hw.link.identity import SMALLEST_BUFFER, buffer_depth, describe
+from hw.link.keeper import NetworkKeeper
 from hw.link.payloads import Info
-from hw.link.protocol import IMAGE
+from hw.link.protocol import IMAGE, LOAD_BYTES
 from hw.link.receiver import PacketReceiver
 from hw.link.reply import WORD_BITS, ReplySender
 from hw.link.tally import TallyCounters
+from hw.loading.slots import ABOUT, board_slots
 from hw.sequencer import Phase
 from hw.uart import UartReceiver, UartTransmitter, bit_cycles
 from model.errors import UserError
@@ -94,14 +99,14 @@ class BoardCore(wiring.Component):
         m.submodules.engine = engine = self._engine
         m.submodules.line_in = line_in = UartReceiver(self._divisor)
         m.submodules.line_out = line_out = UartTransmitter(self._divisor)
-        m.submodules.receiver = receiver = PacketReceiver(image_bytes)
+        loadable = self.info.loadable
+        longest = max(image_bytes, LOAD_BYTES) if loadable else image_bytes
+        m.submodules.receiver = receiver = PacketReceiver(longest)
         m.submodules.buffer = buffer = PacketBuffer(self._depth)
-        m.submodules.dispatcher = dispatcher = Dispatcher(image_bytes)
+        m.submodules.dispatcher = dispatcher = Dispatcher(image_bytes, loadable=loadable)
         m.submodules.tally = tally = TallyCounters()
-        result = engine.o.payload.shape()
-        m.submodules.sender = sender = ReplySender(result, self.info.classes, self.info.pack())
+        m.submodules.sender = sender = ReplySender(engine.o.payload.shape(), self.info)
         m.submodules.encoder = encoder = CobsEncoder()
-        connect(m, buffer.o, dispatcher.i)
         connect(m, dispatcher.o, engine.i)
         connect(m, sender.o, encoder.i)
         connect(m, encoder.o, line_out.i)
@@ -136,6 +141,15 @@ class BoardCore(wiring.Component):
             sender.busy.eq(tally.busy),
             tally.number.eq(sender.number),
         ]
+        if loadable:
+            keeper = self._keep(m, engine, dispatcher, sender)
+            m.d.comb += [
+                dispatcher.i.payload.eq(buffer.o.payload),
+                dispatcher.i.valid.eq(buffer.o.valid & keeper.ready),
+                buffer.o.ready.eq(dispatcher.i.ready & keeper.ready),
+            ]
+        else:
+            connect(m, buffer.o, dispatcher.i)
         running = Signal()
         with m.If(sender.done):
             m.d.sync += running.eq(0)
@@ -147,6 +161,29 @@ class BoardCore(wiring.Component):
             self.status.busy.eq(running | dispatcher.reply),
         ]
         return m
+
+    def _keep(
+        self, m: Module, engine: wiring.Component, dispatcher: Dispatcher, sender: ReplySender
+    ) -> NetworkKeeper:
+        """The way of a network's words into the memories, and back as a check sum."""
+        slots = board_slots(engine.program, self.info)
+        m.submodules.keeper = keeper = NetworkKeeper(slots)
+        for slot in slots:
+            holder = sender if slot.name == ABOUT else engine
+            connect(m, getattr(keeper.contents, slot.name), getattr(holder.contents, slot.name))
+        m.d.comb += [
+            keeper.start.eq(dispatcher.load_start),
+            keeper.request.eq(dispatcher.refused),
+            keeper.valid.eq(dispatcher.load_valid),
+            keeper.byte.eq(dispatcher.load_byte),
+            keeper.last.eq(dispatcher.load_last),
+            dispatcher.load_done.eq(keeper.done),
+            dispatcher.loaded.eq(keeper.loaded),
+            sender.loaded.eq(keeper.loaded),
+            sender.written.eq(keeper.written),
+            sender.checked.eq(keeper.checked),
+        ]
+        return keeper
 
     def _cycles(self, m: Module, engine: wiring.Component, start: Signal) -> Signal:
         """Cycles that the engine has worked on the image: what `hw.cycles` predicts."""

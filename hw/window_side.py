@@ -204,7 +204,7 @@ class WindowSide(wiring.Component):
         """The loader's start: after the layer's, as its codebook takes longer than its loading."""
         timing, d = self.program.timing, self.descriptor
         if self.program.taps:
-            waits = {timing.reading(plan.reads).load_wait for plan in self.program.plans}
+            waits = {timing.reading(plan.reads).load_wait for plan in self.program.wired}
             delayed = self.start
             start = Mux(d.load_wait == 0, delayed, 0)
             for wait in range(1, max(waits) + 1):

@@ -14,7 +14,7 @@ flip.
 
 from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.accumulator import Accumulator
 from hw.descriptor import descriptor_layout
@@ -52,20 +52,21 @@ class WordSide(wiring.Component):
         row_end : Out, it is the last tile of a cut row.
     half, input_* : In, only where a layer adds the stem's stream: those of `hw.stream.side`.
     stream : Out, only in a network with streams: a word of `hw.stream.side`, ``valid``, ``values``,
-        ``channel`` and ``tile``.
+        ``channel`` and ``tile``; contents : its memory's port, where the network can be loaded.
     """
 
     def __init__(self, program: Program, sums):
         self.program = program
         layout = descriptor_layout(program)
         tag = tag_layout(layout)
-        most_tiles = max(plan.out_tiles for plan in program.plans)
-        most_words = max(plan.c_out * max(plan.out_bits, 1) for plan in program.plans)
+        most_tiles = max(plan.out_tiles for plan in program.wired)
+        most_words = max(plan.c_out * max(plan.out_bits, 1) for plan in program.wired)
         self._streams = StreamSide(program) if program.stream_shape else None
         stream, inputs = {}, {}
         if self._streams:
             members = self._streams.signature.members
             inputs = {name: members[name] for name in INPUTS if name in members}
+            inputs |= {name: members[name] for name in ("contents",) if name in members}
             names = ("valid", "values", "channel", "tile")
             stream = {"stream": Out(wiring.Signature({name: members[name] for name in names}))}
         super().__init__(
@@ -107,14 +108,14 @@ class WordSide(wiring.Component):
         )
         m.submodules.pool = pool = Pool(
             tuple(geometry.outputs for geometry in program.geometries),
-            {plan.geometry for plan in program.plans if plan.pool},
+            {plan.geometry for plan in program.wired if plan.pool},
             pixels=pixels,
-            slots=max(plan.slots for plan in program.plans),
+            slots=max(plan.slots for plan in program.wired),
             depth=sizes.pool_words,
             channels=len(self.channel),
-            side_by_side=any(plan.pool_cut for plan in program.plans),
+            side_by_side=any(plan.pool_cut for plan in program.wired),
         )
-        out_columns = max(plan.out_columns for plan in program.plans)
+        out_columns = max(plan.out_columns for plan in program.wired)
         m.submodules.write_back = write_back = WriteBack(
             sizes.activation_words, len(self.channel), len(self.tile), out_columns
         )
@@ -181,7 +182,7 @@ class WordSide(wiring.Component):
             return m
 
         m.submodules.queue = queue = PlaneQueue(
-            pixels, program.most_planes, max(plan.c_out for plan in program.plans)
+            pixels, program.most_planes, max(plan.c_out for plan in program.wired)
         )
         planes = (pool.word, *(delay(m, other, pool.latency, "planes") for other in others))
         m.d.comb += [
@@ -216,10 +217,12 @@ class WordSide(wiring.Component):
             self.stream.channel.eq(side.channel),
             self.stream.tile.eq(side.tile),
         ]
+        if "contents" in self.signature.members:
+            connect(m, flipped(self.contents), side.contents)
         for name in INPUTS:
             if name in self.signature.members:
                 m.d.comb += getattr(side, name).eq(getattr(self, name))
         bits, *others = side.planes
-        if not all(plan.stream for plan in self.program.plans):
+        if not all(plan.stream for plan in self.program.wired):
             bits = Mux(d.streams, bits, delay(m, accumulator.bits, side.latency, "plain_bits"))
         return bits, delay(m, tag, side.latency, "tag_streams"), others

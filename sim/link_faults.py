@@ -1,13 +1,16 @@
 """Disturbs the link between host and board: ``python -m sim.link_faults --trials 1000 --seed 0``.
 
 So many trials of each kind of fault, all on one simulated board that is never reset, driven by the
-host's own code: no wrong answer may come out, and every image must get its answer in the end.
+host's own code: no wrong answer may come out, and every image must get its answer in the end. Then
+as many of each kind while a network is loaded into another board: what it answers must be right for
+the network that it says it has, or it must say that it has none; and the next load must work.
 Exit status 0 when that holds, 1 when not.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.compiler import compile_network
+from hw.loading.guest import compile_for, made_loadable
 from model import golden
 from model.errors import CheckError, UserError, run_command
 from model.network import Network
 from sim.link.faults import FAULTS, Expected, Outcome, run_trials
+from sim.link.load_faults import LOAD_FAULTS, Guest, run_loads
 from sim.link.port import SimulatedPort, open_simulated
 from sim.synthetic import random_images, random_network
 
-__all__ = ["expected_answers", "main", "open_small", "small_network"]
+__all__ = ["expected_answers", "main", "open_loadable", "open_small", "small_network"]
 
 NETWORK_SEED = 5
 MADE_IMAGES = 200
@@ -42,9 +47,28 @@ def open_small(on_stage=lambda stage: None) -> SimulatedPort:
     return open_simulated(program, on_stage=on_stage)
 
 
-def expected_answers(seed: int) -> Expected:
-    """Images that all have different scores, so that no answer passes for another's."""
-    network = small_network()
+def other_network() -> Network:
+    """One that the small network's engine can be loaded with: narrower, of fewer kernels."""
+    made = random_network(
+        NETWORK_SEED + 1, image=(1, 5, 5), levels=4, channels=(5, 7), pools=("none", "none"),
+        tau=4, classes=4,
+    )  # fmt: skip
+    return replace(made, input_thresholds=small_network().input_thresholds)
+
+
+def open_loadable(seed: int, on_stage=lambda stage: None) -> tuple[SimulatedPort, list[Guest]]:
+    """A board with the small network that can be loaded, and two networks for it."""
+    program = compile_network(small_network(), array="shared", pixels=10, channels=2)
+    circuit = made_loadable(program)
+    networks = (small_network(), other_network())
+    guests = [Guest(compile_for(n, circuit), expected_answers(seed, n)) for n in networks]
+    return open_simulated(circuit, on_stage=on_stage), guests
+
+
+def expected_answers(seed: int, network: Network | None = None) -> Expected:
+    """Images that all have different scores, so that no answer passes for another's; of the small
+    network, or of another one."""
+    network = network or small_network()
     images = random_images(seed, network, MADE_IMAGES)
     trace = golden.trace(network, images)
     _, first = np.unique(trace.scores, axis=0, return_index=True)
@@ -84,6 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for kind in FAULTS:
             status.update(f"{kind}: {options.trials:,} trials")
             outcomes.append(run_trials(port, expected, kind, options.trials, options.seed))
+        loadable, guests = open_loadable(options.seed, status.update)
+        for kind in LOAD_FAULTS:
+            status.update(f"{kind}: {options.trials:,} trials")
+            outcomes.append(run_loads(loadable, guests, kind, options.trials, options.seed))
     console.print(_table(outcomes))
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     if problems:

@@ -6,12 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.hdl import Const, Module
+from amaranth.lib.wiring import connect, flipped
 
+from hw import top
 from hw.compiler import compile_network
 from hw.host.board import Board
 from hw.host.commands import first_difference
 from hw.host.exchange import Exchange
 from hw.link import crc, protocol, receiver
+from hw.link.keeper import NetworkKeeper
 from hw.link.payloads import Answer, Tally
 from model import golden
 from model.errors import UserError
@@ -19,8 +22,9 @@ from sim import link_faults
 from sim.compiled.toolchain import missing
 from sim.link.faults import FAULTS, FLIP, run_trials
 from sim.link.library import CLOCK_HZ
+from sim.link.load_faults import BROKEN_OFF, LOAD_FAULTS, run_loads
 from sim.link.port import SimulatedPort, open_simulated
-from sim.link_faults import expected_answers, open_small, small_network
+from sim.link_faults import expected_answers, open_loadable, open_small, small_network
 from sim.synthetic import random_images
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -120,8 +124,39 @@ def test_a_line_that_the_clock_cannot_make_is_refused():
         open_simulated(program, CLOCK_HZ)
 
 
+@pytest.mark.parametrize("kind", LOAD_FAULTS)
+def test_a_load_leaves_a_whole_network_or_none(kind, seed):
+    port, guests = open_loadable(seed)
+    outcome = run_loads(port, guests, kind, TRIALS, seed)
+    port.close()
+    assert outcome.problems == []
+    assert outcome.images == 2 * TRIALS
+
+
+def test_trials_notice_a_board_that_trusts_what_was_loaded(seed, monkeypatch):
+    class Careless(NetworkKeeper):
+        def elaborate(self, platform) -> Module:
+            m = Module()
+            m.submodules.inner = inner = NetworkKeeper(self.slots)
+            connect(m, inner.contents, flipped(self.contents))
+            for name in ("start", "request", "valid", "byte", "last"):
+                m.d.comb += getattr(inner, name).eq(getattr(self, name))
+            for name in ("ready", "done", "written", "checked"):
+                m.d.comb += getattr(self, name).eq(getattr(inner, name))
+            m.d.comb += self.loaded.eq(1)
+            return m
+
+    monkeypatch.setattr(top, "NetworkKeeper", Careless)
+    port, guests = open_loadable(seed)
+    outcome = run_loads(port, guests, BROKEN_OFF, TRIALS, seed)
+    port.close()
+    assert any("right is" in problem for problem in outcome.problems)
+
+
 def test_command(capsys):
     assert link_faults.main(["--trials", "2"]) == 0
-    assert "host vanishes" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "host vanishes" in shown
+    assert "load, bad line" in shown
     with pytest.raises(UserError, match="at least 1"):
         link_faults.main(["--trials", "0"])

@@ -1,12 +1,16 @@
 """``python -m hw.host`` as a new user meets it; the board is a pseudo-terminal."""
 
+import base64
 import errno
+import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
 import tty
+import zlib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +25,14 @@ from hw.host import exchange, ports
 from hw.host.__main__ import main
 from hw.host.board import Board
 from hw.host.errors import LinkError
+from hw.host.page import Shown, page
 from hw.host.pictures import find_pictures, read_picture
 from hw.link import protocol
 from hw.link.identity import buffer_depth, describe, design_id, network_id
-from hw.link.payloads import Answer, Counters, Info
+from hw.link.payloads import Answer, Checked, Counters, Info
 from hw.link.protocol import Packet, PacketError
+from hw.loading.guest import compile_for, made_loadable
+from hw.loading.slots import board_slots, check_sum
 from model import datasets, golden
 from model.errors import CheckError, UserError
 from model.format import load, save
@@ -35,6 +42,7 @@ from sim.synthetic import random_network
 ROOT = Path(__file__).parents[1]
 PROGRAM = compile_network(load_model("digits"), pixels=8, channels=8)
 INFO = describe(PROGRAM, 50e6)
+LOADABLE = made_loadable(PROGRAM)
 ANSWERS: dict[bytes, Answer] = {}
 
 
@@ -53,6 +61,8 @@ class FakeBoard:
 
     def __init__(self, info: bytes = INFO.pack(), spoil=lambda reply: reply):
         self._info, self._spoil, self._images = info, spoil, 0
+        self._slots = board_slots(LOADABLE, describe(LOADABLE, 50e6))
+        self._written = [bytearray(slot.packed()) for slot in self._slots]
 
     def __call__(self, data: bytes) -> bytes:
         try:
@@ -69,6 +79,16 @@ class FakeBoard:
             return self._info
         if packet.type == protocol.COUNTERS:
             return Counters((self._images, 0, 3, 0, 0, 0), INFO.cycles).pack()
+        if packet.type == protocol.LOAD:
+            number, address = packet.payload[0], int.from_bytes(packet.payload[1:4], "little")
+            words = packet.payload[protocol.LOAD_HEADER_BYTES :]
+            at = address * self._slots[number].word_bytes
+            self._written[number][at : at + len(words)] = words
+            return bytes(4)
+        if packet.type == protocol.CHECK:
+            found = zlib.crc32(b"".join(self._written))
+            self._info = bytes(self._written[-1])
+            return Checked(found, found == int.from_bytes(packet.payload, "little")).pack()
         if packet.payload not in ANSWERS:
             shape = (1, *PROGRAM.network.image)
             remember(np.frombuffer(packet.payload, np.uint8).reshape(shape))
@@ -243,6 +263,109 @@ def test_a_board_with_another_network():
 def test_a_board_with_an_older_design():
     with device(FakeBoard(info=replace(INFO, design=b"older...").pack())) as port:
         refused("another release", "anew", arguments=["verify", "--port", port])
+
+
+@pytest.fixture
+def shuffled(tmp_path) -> Path:
+    """The digits network with other weights, as a file."""
+    digits = PROGRAM.network
+    convs = (replace(conv, indices=conv.indices[::-1].copy()) for conv in digits.convs)
+    save(replace(digits, name="shuffled", layers=(*convs, digits.head)), tmp_path / "net")
+    return tmp_path / "net"
+
+
+def test_load(shuffled, capsys):
+    """What was written is what the network compiles to, and the board says whose it is."""
+    board = FakeBoard(info=describe(LOADABLE, 50e6).pack())
+    with device(board) as port:
+        assert main(["load", "--port", port, "--model", str(shuffled)]) == 0
+        program = compile_for(load(shuffled), LOADABLE)
+        slots = board_slots(program, describe(program, 50e6))
+        assert [bytes(data) for data in board._written] == [slot.packed() for slot in slots]
+        assert f"check sum {check_sum(slots):08x}" in capsys.readouterr().out
+        assert main(["info", "--port", port, "--model", str(shuffled)]) == 0
+        assert f"shuffled ({network_id(program.network).hex()})" in capsys.readouterr().out
+        refused("'shuffled'", "not digits", "hw.host load --model digits",
+                arguments=["verify", "--port", port, "--model", "digits"])  # fmt: skip
+
+
+def test_a_load_that_is_not_what_was_written(shuffled):
+    def spoil(reply: bytes) -> bytes:
+        packet = protocol.decode_reply(reply[:-1])
+        if packet.type != protocol.CHECK | protocol.REPLY:
+            return reply
+        return protocol.encode_reply(replace(packet, payload=Checked(1, False).pack()))
+
+    with device(FakeBoard(describe(LOADABLE, 50e6).pack(), spoil)) as port:
+        refused("check sum", "00000001", "no network",
+                arguments=["load", "--port", port, "--model", str(shuffled)],
+                error=CheckError)  # fmt: skip
+
+
+def test_a_load_that_breaks_off(shuffled, impatient):
+    def spoil(reply: bytes) -> bytes:
+        packet = protocol.decode_reply(reply[:-1])
+        return b"" if packet.type == protocol.LOAD | protocol.REPLY else reply
+
+    with device(FakeBoard(describe(LOADABLE, 50e6).pack(), spoil)) as port:
+        refused("stopped answering", "no network until a load is complete",
+                arguments=["load", "--port", port, "--model", str(shuffled)])  # fmt: skip
+
+
+def test_a_board_that_holds_no_network(pictures, capsys):
+    info = replace(describe(LOADABLE, 50e6), network=bytes(8))
+    with device(FakeBoard(info=info.pack())) as port:
+        refused("holds no network", "hw.host load",
+                arguments=["classify", "--port", port, str(pictures)])  # fmt: skip
+        assert main(["info", "--port", port]) == 0
+        assert "none" in capsys.readouterr().out
+
+
+def test_loads_that_are_refused_before(shuffled):
+    with device(FakeBoard()) as port:
+        refused("keeps the network it was built with", "--loadable",
+                arguments=["load", "--port", port, "--model", str(shuffled)])  # fmt: skip
+        refused("--model", arguments=["load", "--port", port])
+    with device(FakeBoard(info=describe(LOADABLE, 50e6).pack())) as port:
+        refused("mnist cannot be loaded", "image",
+                arguments=["load", "--port", port, "--model", "mnist"])  # fmt: skip
+        built = ["--built", "mnist"]
+        refused("--built", "not mnist",
+                arguments=["load", "--port", port, "--model", str(shuffled), *built])  # fmt: skip
+    other = replace(describe(LOADABLE, 50e6), design=b"older...")
+    with device(FakeBoard(info=other.pack())) as port:
+        refused("none of the shipped networks", "--built",
+                arguments=["load", "--port", port, "--model", str(shuffled)])  # fmt: skip
+
+
+def test_a_page_of_pictures(pictures, tmp_path, capsys):
+    """It needs nothing but itself, and shows what the board got and said."""
+    page = tmp_path / "page.html"
+    with device(FakeBoard()) as port:
+        names = [str(pictures / f"{number}.png") for number in range(3)]
+        assert main(["classify", "--port", port, "--page", str(page), *names]) == 0
+        folder = str(tmp_path)
+        refused("cannot be written",
+                arguments=["classify", "--port", port, "--page", folder, *names])  # fmt: skip
+    text = page.read_text()
+    assert str(page) in capsys.readouterr().out.replace("\n", "")
+    assert text.count("<li>") == 3
+    assert "http" not in text
+    pictured = re.findall(r'src="data:image/png;base64,([^"]+)" alt="([^"]+)"><b>([^<]+)', text)
+    for place, (data, name, label) in enumerate(pictured):
+        image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+        assert (image == read_picture(pictures / name, (1, 8, 8))[0]).all()
+        assert (name, label) == (f"{place}.png", str(place))
+
+
+def test_a_page_shows_colours_and_hides_nothing_of_a_name():
+    shown = Shown("<b>.png", np.arange(12, dtype=np.uint8).reshape(3, 2, 2), "cat", 5, None, 1.5)
+    text = page("Title", "facts", [shown])
+    assert "&lt;b&gt;.png" in text
+    assert "next:" not in text
+    data = re.search(r"base64,([^\"]+)", text)[1]
+    colours = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert (colours.transpose(2, 0, 1) == shown.image).all()
 
 
 def test_pictures_that_are_none(tmp_path):

@@ -132,7 +132,12 @@ def _report(request: Request, resources: dict, versions: dict[str, str]) -> Buil
             "image": list(network.image),
             "stored_bits": network.stored_bits,
         },
-        parameters=asdict(parameters) | {"baud": request.baud, "design": design_id(program).hex()},
+        parameters=asdict(parameters)
+        | {
+            "baud": request.baud,
+            "design": design_id(program).hex(),
+            "loadable": program.loadable,
+        },
         choice=request.choice,
         resources=resources,
         fits=all(row["used"] <= row["available"] for row in resources.values()),

@@ -47,6 +47,7 @@ class Head(wiring.Component):
     classes, channels, units : of the dense layer, and multipliers; ``units`` divides ``classes``.
     pixels : lanes; tile_lanes, last_lanes : real ones in a tile and in a last tile.
     count_bits : of a channel's count of +1 pixels. score_bits : of a score, signed.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -73,7 +74,9 @@ class Head(wiring.Component):
         last_lanes: int,
         count_bits: int,
         score_bits: int,
+        load: dict | None = None,
     ):
+        self._loads = bool(load)
         self.weights, self.offsets = weights, offsets
         self.classes, self.channels, self.units = classes, channels, units
         self.pixels = pixels
@@ -91,6 +94,7 @@ class Head(wiring.Component):
                 "ready": Out(1, init=1),
                 "busy": Out(1),
                 "o": Out(stream.Signature(result_layout(classes, score_bits))),
+                **(load or {}),
             }
         )
 
@@ -164,7 +168,9 @@ class Head(wiring.Component):
             m.d.sync += address.eq(address + 1)
         with m.If(self.finish):
             m.d.sync += [address.eq(0), group.eq(0)]
-        weights = rom(m, "weights", WEIGHT_BITS * self.units, self.weights, address)
+        load = self._loads and self.contents.weights
+        width = WEIGHT_BITS * self.units
+        weights = rom(m, "weights", width, self.weights, address, load or None)
         times, factor = Signal.like(weights), Signal.like(count)
         m.d.sync += [times.eq(weights), factor.eq(count)]
         # What accompanies a channel, one to four cycles after its address.
@@ -176,7 +182,9 @@ class Head(wiring.Component):
         ]
         with m.If(last[1]):
             m.d.sync += group.eq(group + 1)
-        offsets = rom(m, "offsets", self.score_bits * self.units, self.offsets, group)
+        load = self._loads and self.contents.offsets
+        width = self.score_bits * self.units
+        offsets = rom(m, "offsets", width, self.offsets, group, load or None)
         scores = []
         for unit in range(self.units):
             weight = times.word_select(unit, WEIGHT_BITS).as_signed()

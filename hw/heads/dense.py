@@ -38,6 +38,7 @@ class Dense(wiring.Component):
     Parameters
     ----------
     plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -46,7 +47,14 @@ class Dense(wiring.Component):
     o : stream of scores, `score_layout`.
     """
 
-    def __init__(self, plan: SerialPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
+    def __init__(
+        self,
+        plan: SerialPlan,
+        weights: tuple[int, ...],
+        offsets: tuple[int, ...],
+        load: dict | None = None,
+    ):
+        self._load = load or {}
         self.plan = plan
         self.weights = weights
         self.offsets = offsets
@@ -57,6 +65,7 @@ class Dense(wiring.Component):
                 "take": Out(1),
                 "feature": In(kind(plan.feature_bits)),
                 "o": Out(stream.Signature(score_layout(plan))),
+                **self._load,
             }
         )
 
@@ -77,7 +86,9 @@ class Dense(wiring.Component):
             m.d.sync += address.eq(address + 1)
         with m.If(self.start):
             m.d.sync += address.eq(0)
-        weights = rom(m, "weights", WEIGHT_BITS * plan.parallel, self.weights, address)
+        load = self._load and self.contents.weights
+        width = WEIGHT_BITS * plan.parallel
+        weights = rom(m, "weights", width, self.weights, address, load or None)
 
         adding = delay(m, self.take, latency + 1, "adding")
         fresh = delay(m, feature == 0, latency + 1, "fresh")
@@ -104,7 +115,8 @@ class Dense(wiring.Component):
         scoring, last_class = left != 0, number == plan.classes - 1
         following = Signal.like(number)
         m.d.comb += following.eq(Mux(scoring, Mux(last_class, 0, number + 1), number))
-        offset = rom(m, "offsets", signed(plan.score_bits), self.offsets, following)
+        load, shape = self._load and self.contents.offsets, signed(plan.score_bits)
+        offset = rom(m, "offsets", shape, self.offsets, following, load or None)
         score, label = Signal(signed(plan.score_bits)), Signal(plan.label_bits)
         m.d.sync += number.eq(following)
         with m.If(scoring):

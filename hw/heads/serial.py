@@ -28,6 +28,7 @@ class SerialHead(wiring.Component):
     Parameters
     ----------
     plan, weights, offsets : see `hw.heads.serial_plan.SerialPlan`.
+    load : the member ``contents``, from `hw.loading.port.ports`, where the network can be loaded.
 
     Members
     -------
@@ -40,7 +41,14 @@ class SerialHead(wiring.Component):
     o : stream of scores, `hw.heads.dense.score_layout`.
     """
 
-    def __init__(self, plan: SerialPlan, weights: tuple[int, ...], offsets: tuple[int, ...]):
+    def __init__(
+        self,
+        plan: SerialPlan,
+        weights: tuple[int, ...],
+        offsets: tuple[int, ...],
+        load: dict | None = None,
+    ):
+        self._load = load or {}
         self.plan = plan
         self.weights = weights
         self.offsets = offsets
@@ -53,6 +61,7 @@ class SerialHead(wiring.Component):
                 "ready": Out(1, init=1),
                 "busy": Out(1),
                 "o": Out(stream.Signature(score_layout(plan))),
+                **self._load,
             }
         )
 
@@ -61,7 +70,9 @@ class SerialHead(wiring.Component):
         plan = self.plan
         store = FeatureWords if plan.kind == "words" else FeatureSums
         m.submodules.features = features = store(plan)
-        m.submodules.dense = dense = Dense(plan, self.weights, self.offsets)
+        m.submodules.dense = dense = Dense(plan, self.weights, self.offsets, self._load)
+        if self._load:
+            connect(m, flipped(self.contents), dense.contents)
         connect(m, dense.o, flipped(self.o))
         tile, column = Signal(range(plan.tiles)), Signal(range(plan.row_tiles))
         last_tile, row_end = tile == plan.tiles - 1, column == plan.row_tiles - 1

@@ -3,6 +3,7 @@
     python -m hw.host info --port /dev/ttyUSB0
     python -m hw.host classify --port /dev/ttyUSB0 pictures/
     python -m hw.host verify --port sim --model digits --images 100
+    python -m hw.host load --port /dev/ttyUSB0 --model FILE
 
 Exit status: 0 all well, 1 a value on the board differs, 2 bad input or no such board, 130
 interrupted.
@@ -17,7 +18,7 @@ from hw.host import commands
 from hw.host.connect import connected
 from hw.host.options import make_parser
 from hw.host.pictures import find_pictures
-from model.errors import run_command
+from model.errors import UserError, run_command
 from model.shipped import load_model
 
 __all__ = ["main"]
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser(__doc__).parse_args(sys.argv[1:] if arguments is None else arguments)
     # What can be refused without a board comes first.
     files = find_pictures(options.pictures) if options.command == "classify" else []
+    if options.command == "load" and options.model is None:
+        raise UserError("name the network to load with --model")
     if options.model is not None:
         load_model(options.model)
     width = None if sys.stdout.isatty() else LINE_WIDTH

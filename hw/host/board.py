@@ -28,6 +28,11 @@ class Board:
         self.port = port
         self.exchange = exchange or Exchange(port)
         port.forget()
+        self.introduce()
+
+    def introduce(self) -> None:
+        """Ask the board what it is, anew; raises as opening does."""
+        port = self.port
         try:
             (reply,) = self._ask(INFO)
         except NoAnswer:

@@ -6,20 +6,24 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 from hw.cycles import total_cycles
 from hw.host.board import Board
-from hw.host.connect import check_design, find_network
+from hw.host.connect import check_design, find_circuit, find_network
 from hw.host.exchange import LINE_BITS
+from hw.host.load import load_network
+from hw.host.page import Shown, page, write_page
 from hw.host.pictures import read_picture
 from hw.link.payloads import Answer, Tally
+from hw.loading.guest import compile_for
 from model import datasets, golden
 from model.errors import CheckError, UserError
 from model.format import Network
+from model.shipped import load_model
 
-__all__ = ["bench", "classify", "first_difference", "info", "verify"]
+__all__ = ["bench", "classify", "first_difference", "info", "load", "verify"]
 
 NOISE_SEED = 0
 COUNTED = {
@@ -35,18 +39,19 @@ COUNTED = {
 def info(board: Board, options: argparse.Namespace, console: Console) -> None:
     """What the board is, and what it has counted."""
     if options.model is not None:
-        check_design(board, find_network(board, options.model)[1])
+        check_design(board, find_network(board, options.model)[1], options.built)
     about, counters = board.info, board.counters()
     table = Table(title=f"The board at {board.port.name}", show_header=False)
     array = f"{about.array}, {about.pixels} pixels x {about.channels} channels"
     rows = {
-        "network": f"{about.name} ({about.network.hex()})",
+        "network": f"{about.name} ({about.network.hex()})" if about.has_network else "none",
         "design": about.design.hex(),
         "images": f"{about.colours} x {about.height} x {about.width}, {about.classes} classes",
         "array": f"{array}, {about.fill} filling" if about.fill else array,
         "clock": f"{about.clock_hz / 1e6:g} MHz",
         "cycles of an image": f"{about.cycles:,}",
         "images at once": f"{about.window}",
+        "network loadable": "yes" if about.loadable else "no",
         "protocol": f"version {about.version}",
         "cycles of the last image": f"{counters.cycles:,}",
     }
@@ -59,7 +64,7 @@ def info(board: Board, options: argparse.Namespace, console: Console) -> None:
 def classify(
     board: Board, options: argparse.Namespace, console: Console, files: Sequence[Path]
 ) -> None:
-    """A table: picture, class, score and by how much it won."""
+    """A table: picture, class, score and by how much it won; and a page that shows them."""
     name, network = find_network(board, options.model)
     shape = (board.info.colours, board.info.height, board.info.width)
     pictures = [read_picture(file, shape) for file in files]
@@ -67,13 +72,24 @@ def classify(
     table = Table(title=f"{len(files):,} pictures by {name} on {board.port.name}")
     for place, head in enumerate(("picture", "class", "score", "next class", "its score", "us")):
         table.add_column(head, justify="right" if place in (2, 4, 5) else "left")
-    for file, answer in zip(files, board.classify(pictures), strict=True):
+    shown, started = [], board.port.now()
+    for file, image, answer in zip(files, pictures, board.classify(pictures), strict=True):
         order = sorted(range(len(answer.scores)), key=lambda n: -answer.scores[n])
-        other = next((n for n in order if n != answer.label), answer.label)
+        other = next(((names[n], answer.scores[n]) for n in order if n != answer.label), None)
         micros = answer.cycles / board.info.clock_hz * 1e6
-        named = (f for n in (answer.label, other) for f in (names[n], f"{answer.scores[n]:,}"))
-        table.add_row(file.name, *named, f"{micros:,.1f}")
+        label, score = names[answer.label], answer.scores[answer.label]
+        shown.append(Shown(file.name, image, label, score, other, micros))
+        after = (other[0], f"{other[1]:,}") if other else ("", "")
+        table.add_row(file.name, label, f"{score:,}", *after, f"{micros:,.1f}")
+    seconds = board.port.now() - started
     console.print(table)
+    if options.page:
+        facts = (
+            f"{len(files):,} pictures by {name} on {board.port.name} at "
+            f"{board.info.clock_hz / 1e6:g} MHz: {len(files) / seconds:,.1f} images/s over the line"
+        )
+        write_page(options.page, page(f"Classified by {name}", facts, shown))
+        console.print(f"page: {options.page}")
 
 
 def class_names(network: Network) -> tuple[str, ...]:
@@ -112,7 +128,7 @@ def bench(board: Board, options: argparse.Namespace, console: Console) -> None:
 def verify(board: Board, options: argparse.Namespace, console: Console) -> None:
     """Raises CheckError that names the first difference."""
     name, network = find_network(board, options.model)
-    program = check_design(board, network)
+    program = check_design(board, network, options.built)
     images, what = _images(board, options)
     trace = golden.trace(network, images)
     cycles = total_cycles(program)
@@ -127,6 +143,24 @@ def verify(board: Board, options: argparse.Namespace, console: Console) -> None:
         f"{len(images):,} images of {what} on {board.port.name}: class, {network.head.classes} "
         f"scores and {cycles:,} cycles of each are those of {name} in golden model and cycle model"
     )
+
+
+def load(board: Board, options: argparse.Namespace, console: Console) -> None:
+    """Writes the network into the board; then verifies as many images as are asked for."""
+    network = load_model(options.model)
+    program = compile_for(network, find_circuit(board, options.built))
+    port, started = board.port, board.port.now()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"loading {options.model}")
+        loaded = load_network(
+            board, program, lambda done, of: progress.update(task, completed=done, total=of)
+        )
+    console.print(
+        f"{port.name} runs {options.model} ({board.info.network.hex()}): {loaded.bytes:,} bytes in "
+        f"{port.now() - started:.3f} s, check sum {loaded.check_sum:08x} read back"
+    )
+    if options.images:
+        verify(board, options, console)
 
 
 def first_difference(answer: Answer, expected: Answer) -> str | None:

@@ -2,7 +2,11 @@
 
 from model.errors import UserError
 
-__all__ = ["LinkError", "NoAnswer"]
+__all__ = ["NOTHING_LOADED", "LinkError", "NoAnswer"]
+
+NOTHING_LOADED = (
+    "the board holds no network, as a load broke off: load one with python -m hw.host load"
+)
 
 
 class LinkError(UserError):

@@ -9,9 +9,17 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from hw.host.errors import LinkError, NoAnswer
+from hw.host.errors import NOTHING_LOADED, LinkError, NoAnswer
 from hw.host.ports import Port
-from hw.link.protocol import ERROR, REPLY, Packet, PacketError, decode_reply, encode_request
+from hw.link.protocol import (
+    ERROR,
+    NO_NETWORK,
+    REPLY,
+    Packet,
+    PacketError,
+    decode_reply,
+    encode_request,
+)
 
 __all__ = ["TRIES", "Exchange", "Traffic"]
 
@@ -134,6 +142,8 @@ class Exchange:
                 if entry is None:
                     continue
                 if packet.type == ERROR:
+                    if packet.payload[1:2] == bytes([NO_NETWORK]):
+                        raise LinkError(f"{self.port.name}: {NOTHING_LOADED}")
                     raise LinkError(
                         f"{self.port.name}: the board refuses a request of type "
                         f"{entry.packet.type} with {len(entry.packet.payload)} bytes: build and "

@@ -15,6 +15,7 @@ COMMANDS = {
     "classify": "classes of PNG and JPEG files, or of those in a folder",
     "bench": "images a second, and how much of the line they use",
     "verify": "the board's answers against the golden model and the cycle model",
+    "load": "another network into a running board that was built with --loadable",
 }
 
 
@@ -33,15 +34,22 @@ def make_parser(description: str) -> argparse.ArgumentParser:
             "fast as can be)")  # fmt: skip
         add("--model", help=f"exported file or shipped network that it should run "
             f"(default: any; with --port {SIM}: {DEFAULT})")  # fmt: skip
+        add("--built", metavar="MODEL", help="network that a loadable board was built for "
+            f"(default: the shipped one that it is; with --port {SIM}: {DEFAULT})")  # fmt: skip
         add = command.add_argument_group(f"the simulated board (--port {SIM})").add_argument
         add("--array", help="direct or shared (default: shared)")
         add("--pixels", type=int, help="lanes (default: 32, or the widest map's)")
         add("--channels", type=int, help="input channels at once (default: 16)")
         if name == "classify":
             command.add_argument("pictures", nargs="+", help="files and folders")
-        if name in ("bench", "verify"):
+            command.add_argument("--page", type=Path, metavar="FILE.html",
+                                 help="write a page with the pictures, too")  # fmt: skip
+        if name in ("bench", "verify", "load"):
             add = command.add_argument_group("the images").add_argument
-            add("--images", type=int, default=100, metavar="N", help="how many (default: 100)")
+            count = 0 if name == "load" else 100
+            more = ", to verify what was loaded" if name == "load" else ""
+            add("--images", type=int, default=count, metavar="N",
+                help=f"how many{more} (default: {count})")  # fmt: skip
             add("--data", type=Path, help="folder of the data sets' files (digits needs none)")
             add("--noise", action="store_true", help="random images in place of the data set's")
     return parser

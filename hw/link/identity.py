@@ -51,11 +51,15 @@ def network_id(network: Network) -> bytes:
 
 
 def design_id(program: Program) -> bytes:
-    """Of the network, the engine's parameters and sizes, and the versions that built it."""
+    """Of the network, the engine's parameters and sizes, and the versions that built it; of a
+    network that is loaded, those of the engine that it is loaded into."""
+    program = program.circuit or program
     digest = hashlib.sha256(network_id(program.network))
     _feed(digest, program.parameters)
     _feed(digest, program.sizes)
     _feed(digest, (PROTOCOL_VERSION, version("amaranth")))
+    if program.loadable:
+        _feed(digest, "loadable")
     return digest.digest()[:ID_BYTES]
 
 
@@ -88,6 +92,7 @@ def describe(
     colours, height, width = program.network.image
     return Info(
         version=PROTOCOL_VERSION,
+        loadable=program.loadable,
         design=design_id(program),
         network=network_id(program.network),
         clock_hz=round(clock_hz),

@@ -4,14 +4,28 @@ import struct
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 
-from hw.link.protocol import COUNTERS, ERROR, IMAGE, INFO, PROTOCOL_VERSION, PacketError
+from hw.link.protocol import (
+    CHECK,
+    COUNTERS,
+    ERROR,
+    IMAGE,
+    INFO,
+    LOAD,
+    PROTOCOL_VERSION,
+    PacketError,
+)
 
-__all__ = ["WORD_BYTES", "Answer", "Counters", "Info", "Tally", "reply_words"]
+__all__ = [
+    "NETWORK_WORDS", "WORD_BYTES", "Answer", "Checked", "Counters", "Info", "Tally", "reply_words",
+]  # fmt: skip
 
 WORD_BYTES = 4
 _NAME_BYTES = 16
-_INFO = struct.Struct(f"<I8s8sI4H3HBBI{_NAME_BYTES}s")
+_INFO = struct.Struct(f"<BBxx8s8sI4H3HBBI{_NAME_BYTES}s")
 ARRAY_CODES = ("direct", "shared")
+ARRAY_PLACE = 12  # among the fields
+#: Words of the reply to `INFO` that are the network's: identifier, cycles and name.
+NETWORK_WORDS = (3, 4, 10, 11, 12, 13, 14)
 
 
 class Tally(IntEnum):
@@ -35,10 +49,12 @@ class Info:
     """What a board says about itself.
 
     ``design`` and ``network`` are the identifiers of `hw.link.identity`, 8 bytes each. ``window``:
-    images that the board has room for at once. ``cycles`` : predicted for an image.
+    images that the board has room for at once. ``cycles`` : predicted for an image. ``loadable``:
+    the network can be replaced; then the network is zeros while there is none.
     """
 
     version: int
+    loadable: bool
     design: bytes
     network: bytes
     clock_hz: int
@@ -55,13 +71,17 @@ class Info:
     name: str
 
     @property
+    def has_network(self) -> bool:
+        return any(self.network)
+
+    @property
     def image_bytes(self) -> int:
         return self.colours * self.height * self.width
 
     def pack(self) -> bytes:
         """Whole words; a longer name is cut to 16 bytes."""
         values = list(astuple(self))
-        values[11] = ARRAY_CODES.index(self.array)
+        values[ARRAY_PLACE] = ARRAY_CODES.index(self.array)
         name = self.name.encode()[:_NAME_BYTES].decode(errors="ignore").encode()
         return _INFO.pack(*values[:-1], name)
 
@@ -72,7 +92,8 @@ class Info:
             version = payload[0] if payload else "none"
             raise PacketError(f"protocol version {version}, not {PROTOCOL_VERSION}")
         *values, name = _INFO.unpack(payload)
-        values[11] = ARRAY_CODES[values[11] & 1]
+        values[ARRAY_PLACE] = ARRAY_CODES[values[ARRAY_PLACE] & 1]
+        values[1] = bool(values[1])
         return cls(*values, name.rstrip(b"\0").decode(errors="replace"))
 
 
@@ -115,7 +136,27 @@ class Counters:
         return cls(tuple(tally), cycles)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """``value`` : the check sum of the memories. ``loaded`` : it is the one that was named."""
+
+    value: int
+    loaded: bool
+
+    def pack(self) -> bytes:
+        return struct.pack("<II", self.value, self.loaded)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> "Checked":
+        """Raises PacketError for another length."""
+        if len(payload) != WORD_BYTES * reply_words(CHECK, 0):
+            raise PacketError(f"a check of {len(payload)} bytes")
+        value, loaded = struct.unpack("<II", payload)
+        return cls(value, bool(loaded))
+
+
 def reply_words(request: int, classes: int) -> int:
     """Words of the payload of the reply to a request, or of an `ERROR`."""
     info = _INFO.size // WORD_BYTES
-    return {INFO: info, IMAGE: 2 + classes, COUNTERS: len(Tally) + 1, ERROR: 1}[request]
+    words = {INFO: info, IMAGE: 2 + classes, COUNTERS: len(Tally) + 1, ERROR: 1, LOAD: 1, CHECK: 2}
+    return words[request]

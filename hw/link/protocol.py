@@ -15,8 +15,16 @@ before the block, as COBS is published, replies behind it: so the board never lo
 **Why 32 bits of CRC**: a board that sees a hundred broken frames a second for a day accepts one of
 them with a probability of 0.2 %; with 16 bits it would accept a hundred.
 
-**Requests** are answered in order, one after the other, and none changes what a later one says, so
-each may be repeated: a host that has had no answer sends it again. A host that starts draws its
+**Requests** are answered in order, one after the other, and each may be repeated: a host that has
+had no answer sends it again. None but `LOAD` changes what a later one says.
+
+**Loading** (boards that are built for it): `LOAD` writes words at an address of one of the
+network's memories, and takes the network away. `CHECK`, sent when all of these are answered, names
+a check sum: the board reads all its memories, and has a network again if theirs is the same. So
+whatever is lost, repeated, or left by a host that vanished, the board has the whole of a network or
+none.
+
+A host that starts draws its
 first sequence number anew, asks for `INFO` and forgets what comes before the answer:
 behind it there is no answer to anybody else.
 """
@@ -26,6 +34,8 @@ import zlib
 from dataclasses import dataclass
 
 __all__ = [
+    "CHECK",
+    "CHECK_BYTES",
     "COUNTERS",
     "CRC_BYTES",
     "CRC_POLYNOMIAL",
@@ -34,6 +44,11 @@ __all__ = [
     "HEADER_BYTES",
     "IMAGE",
     "INFO",
+    "LOAD",
+    "LOAD_ADDRESS_BYTES",
+    "LOAD_BYTES",
+    "LOAD_HEADER_BYTES",
+    "NO_NETWORK",
     "PROTOCOL_VERSION",
     "REPLY",
     "Packet",
@@ -46,9 +61,16 @@ __all__ = [
 ]
 
 PROTOCOL_VERSION = 1
-INFO, IMAGE, COUNTERS = 1, 2, 3
+INFO, IMAGE, COUNTERS, LOAD, CHECK = 1, 2, 3, 4, 5
 REPLY = 0x80
-ERROR = 0xFF  # the type of the reply to what is no request; its payload is 4 bytes, the type
+# The type of the reply to what is refused; its payload is 4 bytes: the request's type, and why.
+ERROR = 0xFF
+NO_NETWORK = 1  # why an image is refused; 0: it is no request
+# The most bytes of a `LOAD`, and those before its words: a memory's number, an address.
+LOAD_BYTES = 256
+CHECK_BYTES = 4  # of a `CHECK`: the check sum
+LOAD_ADDRESS_BYTES = 3
+LOAD_HEADER_BYTES = 1 + LOAD_ADDRESS_BYTES
 
 HEADER_BYTES = 8
 CRC_BYTES = 4

@@ -10,13 +10,16 @@ from amaranth.lib.wiring import In, Out
 from hw.link import protocol
 from hw.link.cobs import LAST_BYTE
 from hw.link.crc import SerialCrc
-from hw.link.payloads import WORD_BYTES, reply_words
+from hw.link.payloads import NETWORK_WORDS, WORD_BYTES, Info, reply_words
+from hw.loading.port import ports
+from hw.loading.slots import ABOUT, info_slot
 from hw.rom import rom
 
 __all__ = ["ReplySender"]
 
 WORD_BITS = 8 * WORD_BYTES
 KINDS = (protocol.INFO, protocol.IMAGE, protocol.COUNTERS, protocol.ERROR)
+LOADING = (protocol.LOAD, protocol.CHECK)
 
 
 class _Part(enum.Enum, shape=2):
@@ -33,8 +36,10 @@ class ReplySender(wiring.Component):
     ----------
     result : layout of a result, fields ``label`` and ``scores``; or of one score of several,
         ``label``, ``score`` and ``last`` (`hw.heads.dense.score_layout`).
-    classes : of the network.
-    info : the payload of the reply to `INFO`.
+    info : the reply to `INFO`. Where the network is loadable, these members are there, too:
+        contents, the port of the memory of that (`hw.loading.port`); loaded, In, there is a
+        network; written, In, the address behind the last word; checked, In, the memories' check
+        sum.
 
     Members
     -------
@@ -46,10 +51,12 @@ class ReplySender(wiring.Component):
     o : stream of `LAST_BYTE`.
     """
 
-    def __init__(self, result: data.StructLayout, classes: int, info: bytes):
+    def __init__(self, result: data.StructLayout, info: Info):
         self._result = result
-        self._classes = classes
-        self._info = info
+        self._info = info.pack()
+        self._loadable = info.loadable
+        loading = {"loaded": In(1), "written": In(WORD_BITS), "checked": In(WORD_BITS)}
+        self._classes = info.classes
         self._one_by_one = "score" in result.members
         shape = result["score"].shape if self._one_by_one else result["scores"].shape.elem_shape
         if shape.width > WORD_BITS:
@@ -70,13 +77,15 @@ class ReplySender(wiring.Component):
                 "value": In(WORD_BITS),
                 "busy": In(1),
                 "o": Out(stream.Signature(LAST_BYTE)),
+                **(loading | ports([info_slot(info)], ABOUT) if info.loadable else {}),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.crc = crc = SerialCrc()
-        words = {kind: reply_words(kind, self._classes) for kind in KINDS}
+        kinds = KINDS + LOADING if self._loadable else KINDS
+        words = {kind: reply_words(kind, self._classes) for kind in kinds}
         part = Signal(_Part)
         number = Signal(range(max(words.values())))
         place = Signal(range(WORD_BYTES))
@@ -90,7 +99,13 @@ class ReplySender(wiring.Component):
 
         # Bytes are chosen before sources, and scores in their own width: multiplexers are most of
         # what this takes.
-        info = rom(m, "info", 8, tuple(self._info), Cat(place, number)[: len(place) + 4])
+        info = self._info_byte(m, Cat(place, number), number)
+        why, loading = 0, ()
+        if self._loadable:
+            why = Mux(place == 1, ~self.loaded & (self.refused == protocol.IMAGE), 0)
+            checked = Mux(number[0], Mux(place == 0, self.loaded, 0), at_place(self.checked))
+            sources = at_place(self.written), checked
+            loading = zip(LOADING, sources, strict=True)
         m.d.comb += [
             score.eq(self._score(m, number)),
             label.eq(self.result.label),
@@ -101,7 +116,8 @@ class ReplySender(wiring.Component):
                 (protocol.INFO, info),
                 (protocol.IMAGE, at_place(score)),
                 (protocol.COUNTERS, at_place(self.value)),
-                (protocol.ERROR, Mux(place == 0, self.refused, 0)),
+                (protocol.ERROR, Mux(place == 0, self.refused, why)),
+                *loading,
             ):
                 with m.Case(kind):
                     m.d.comb += [
@@ -174,6 +190,15 @@ class ReplySender(wiring.Component):
         chosen = Signal(scores[0].shape())
         m.d.comb += chosen.eq(_select([scores[0], scores[0], *scores], number))
         return chosen
+    def _info_byte(self, m: Module, place: Value, number: Value) -> Value:
+        """A byte of what the board says about itself: no network where there is none."""
+        address = place[: (len(self._info) - 1).bit_length()]
+        byte = rom(m, "info", 8, tuple(self._info), address)
+        if not self._loadable:
+            return byte
+        loaded = rom(m, ABOUT, 8, tuple(self._info), address, self.contents.about)
+        of_network = Cat(number == word for word in NETWORK_WORDS).any()
+        return Mux(of_network, Mux(self.loaded, loaded, 0), byte)
 
 
 def _select(items: list[Value], number: Signal) -> Value:

@@ -19,6 +19,8 @@ from amaranth.lib.wiring import In, Out
 from hw.accumulator import Accumulator
 from hw.descriptor import descriptor_layout
 from hw.issuer import tag_layout
+from hw.loading.port import ports
+from hw.loading.slots import slots_of
 from hw.pipeline import delay
 from hw.program import Program
 from hw.rom import rom
@@ -41,6 +43,7 @@ class StreamSide(wiring.Component):
         In, a word of the stem's stream, see `hw.inputs.stem`; only where a layer adds it.
     valid, values, channel, tile : Out, a word of a layer's stream, [P] signed, one cycle before
         its planes: an output channel's of a tile, as `hw.maps.layout` counts them.
+    contents : only where the network can be loaded, see `hw.loading.port`.
     """
 
     def __init__(self, program: Program):
@@ -52,7 +55,7 @@ class StreamSide(wiring.Component):
         layout = descriptor_layout(program)
         tag = tag_layout(layout)
         members = unit.signature.members
-        most_tiles = max(plan.out_tiles for plan in program.plans)
+        most_tiles = max(plan.out_tiles for plan in program.wired)
         super().__init__(
             {
                 "start": In(1),
@@ -65,6 +68,7 @@ class StreamSide(wiring.Component):
                 "channel": Out(tag["channel"].shape),
                 "tile": Out(range(most_tiles + 1)),
                 **self._input_members(),
+                **ports(slots_of(program), "stream_words"),
             }
         )
 
@@ -94,7 +98,8 @@ class StreamSide(wiring.Component):
 
         tag = delay(m, self.tag, Accumulator.latency - 1, "tag_numbers")
         address = d.stream + tag.channel
-        word = rom(m, "stream_words", shape.word.size, program.images.streams, address)
+        load = self.contents.stream_words if program.loadable else None
+        word = rom(m, "stream_words", shape.word.size, program.images.streams, address, load)
         low = self._low_bits(m)
         for lane in range(pixels):
             exact = Cat(low[lane], self.sums[lane])[: len(self.sums[lane])]

@@ -36,6 +36,7 @@ def _memories(program: Program) -> dict[str, tuple[int, ...]]:
         "weights": images.head,
         "stem_words": images.stem,
         "offsets": tuple(offset & mask for offset in images.head_offsets),
+        "descriptors": images.descriptors,
     }
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hw.link.identity import describe
+from hw.link.keeper import BUILT
+from hw.loading.slots import ABOUT, board_slots, check_sum
 from hw.program import Program
 from hw.uart import bit_cycles
 from sim.compiled.contents import OPTION, write_contents
@@ -37,8 +39,12 @@ class SimulatedBoard:
         with tempfile.TemporaryDirectory(prefix="subbit-contents-") as name:
             folder = Path(name)
             write_contents(program, folder)
-            info = describe(program, CLOCK_HZ).pack()
-            (folder / f"{INFO}.hex").write_text("".join(f"{byte:x}\n" for byte in info))
+            info = describe(program, CLOCK_HZ)
+            words = {INFO: info.pack(), ABOUT: info.pack()}
+            if program.loadable:
+                words[BUILT] = (check_sum(board_slots(program, info)),)
+            for memory, content in words.items():
+                (folder / f"{memory}.hex").write_text("".join(f"{word:x}\n" for word in content))
             option = f"+{OPTION}={folder}".encode()
             self._line = ctypes.c_void_p(self._library.line_new(option, ctypes.c_uint64(bit)))
         self._bytes = np.zeros(ROOM, np.uint8)

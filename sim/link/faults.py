@@ -17,7 +17,7 @@ from hw.link.protocol import IMAGE, Packet, encode_request
 from sim.link.board import symbols
 from sim.link.port import SimulatedPort
 
-__all__ = ["FAULTS", "VANISH", "Line", "Outcome", "run_trials"]
+__all__ = ["FAULTS", "MOST_EVENTS", "VANISH", "Expected", "Line", "Outcome", "run_trials"]
 
 FLIP, LOSE, DOUBLE = "bit flips", "lost bytes", "doubled bytes"
 INSERT, CUT = "inserted bytes", "cut packets"

@@ -8,6 +8,8 @@ from amaranth.back import rtlil
 
 from hw.engine import Engine
 from hw.link.identity import ID_BYTES, describe
+from hw.link.keeper import BUILT
+from hw.loading.slots import ABOUT
 from hw.program import Program
 from hw.top import BoardCore
 from hw.uart import bit_cycles
@@ -49,6 +51,8 @@ def build_board(
         run_tool([*tools.yosys, "-q", "-p", script], work)
         verilog = work / "top.v"
         text = read_memory_at_start(verilog.read_text(), INFO)
+        for name in (ABOUT, BUILT) if program.loadable else ():
+            text = read_memory_at_start(text, name)
         verilog.write_text(read_at_start(text, program))
         run_tool([tools.verilator, *VERILATOR, verilog.name], work)
         compile_library(work, work / LIBRARY, [LINE], tools, on_stage)

@@ -5,6 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
+from hw.link.identity import describe
+from hw.link.read_back import read_cycles
+from hw.loading.slots import board_slots
 from hw.program import Program
 from hw.uart import MIN_BIT_CYCLES
 from model.errors import UserError
@@ -76,4 +79,8 @@ def open_simulated(
         library = build_board(program, find_toolchain(), baud, on_stage)
     except ValueError as error:
         raise UserError(f"--port sim: {error}") from error
-    return SimulatedPort(SimulatedBoard(library, program, baud))
+    board = SimulatedBoard(library, program, baud)
+    if program.loadable:
+        # It checks its memories first; on a real board nobody can be so soon.
+        board.run(read_cycles(board_slots(program, describe(program, CLOCK_HZ))) + 16)
+    return SimulatedPort(board)
