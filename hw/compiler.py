@@ -186,7 +186,9 @@ def _needed(
         codewords=len(plans) * parameters.entries,
         head_words=network.head.weight.size,
         partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
-        pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
+        pool_words=max(
+            (p.c_out * p.out_columns for p in plans if p.pool and not p.pools_stream), default=0
+        ),
         sum_bits=max(_sum_bits(conv) for conv in network.convs),
         stream_words=places.stream_words,
     )

@@ -26,7 +26,7 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
     entries = program.parameters.entries
     return {
         "last": int(last),
-        "pool": int(plan.pool),
+        "pool": int(plan.pool and not plan.pools_stream),
         "geometry": plan.geometry,
         "strided": int(plan.stride == 2),
         "twice": int(plan.parts == 2),
@@ -129,6 +129,11 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     }
     if program.keeps_input:
         fields["adds_input"] = int(stream is not None and stream.adds_input)
+    if program.stream_shape.pools:
+        fields["pools_stream"] = int(plan.pools_stream)
+        fields["largest"] = int(stream is not None and stream.largest)
+    if any(other.skip and other.stream for other in program.plans):
+        fields["skip"] = plan.skip
     if any(other and other.odd for other in streams):
         fields["odd"] = stream.odd if stream else 0
     if program.most_planes > 1:

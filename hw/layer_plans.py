@@ -47,7 +47,7 @@ def layer_plans(
         wiring = wiring_of(conv, pixels)
         outputs = wiring.outputs
         rows = outputs.rows
-        pool = conv.pool == "max2"
+        pool = conv.pool != "none"
         work = work_of(conv, parameters)
         groups = -(-work.slots // channels)
         pointwise = isinstance(conv, Pointwise)
@@ -135,4 +135,5 @@ def _stream_plan(
         adds_input=stream.residual == INPUT,
         kept=places.streams.get(number),
         odd=odd_places(layer, parameters),
+        largest=layer.pool == "max2",
     )

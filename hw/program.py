@@ -43,7 +43,8 @@ class StreamPlan:
     the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
     that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
     places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
-    which has a memory of its own.
+    which has a memory of its own. ``largest``: if the stream is pooled, by its maximum, not its
+    mean.
     """
 
     shift: int
@@ -54,6 +55,7 @@ class StreamPlan:
     kept: int | None
     odd: int
     adds_input: bool
+    largest: bool
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,16 @@ class LayerPlan:
         return self.pool and self.out_columns > 1
 
     @property
+    def pools_stream(self) -> bool:
+        """Whether its stream is what is pooled, not its bits."""
+        return self.pool and self.stream is not None
+
+    @property
+    def skip(self) -> int:
+        """Words of a residual that pooling leaves out at the end of a row of tiles."""
+        return max(self.right_tile + 1 - self.columns, 0) * self.c_out if self.pool else 0
+
+    @property
     def word_tiles(self) -> int:
         """Tiles from the first to the last one that makes an output word."""
         return self.slots + self.pool_cut * self.columns
@@ -185,7 +197,7 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
-    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum,
+    of a row of the pooled map (of bits; those of streams are in the programme's plans), ``sum_bits`` the width of an accumulated sum,
     ``stream_words`` the depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """

@@ -14,6 +14,7 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
+from hw.stream.pool import StreamPool
 from model.fixed_point import SLOPE_SHIFT
 from model.network import Conv, Network, Pointwise
 from model.rules import largest_sum
@@ -28,7 +29,7 @@ class StreamShape:
     ``multiplier``, ``offset``, ``threshold``, ``before``, ``after``: the channels' numbers.
     ``scaled``: a sum behind its shift. ``value``: the stream. ``shifts``, ``widths``: those of the
     layers; ``cuts``: (out_bits, step) of the layers that put out planes. ``prelu``: a layer has
-    one.
+    one. ``pools``: how layers pool their streams, see `hw.stream.pool`.
     """
 
     multiplier: int
@@ -42,6 +43,7 @@ class StreamShape:
     widths: tuple[int, ...]
     cuts: tuple[tuple[int, int], ...]
     prelu: bool
+    pools: tuple[str, ...] = ()
 
     @property
     def most_planes(self) -> int:
@@ -54,9 +56,14 @@ class StreamShape:
         return 6 if self.prelu else 3
 
     @property
+    def pool_latency(self) -> int:
+        """Cycles from a number of the stream to the pooled one."""
+        return StreamPool.latency if self.pools else 0
+
+    @property
     def latency(self) -> int:
-        """Cycles of the stream unit from a sum to its planes."""
-        return self.value_latency + 1
+        """Cycles of the stream unit, and of the pool within it, from a sum to its planes."""
+        return self.value_latency + self.pool_latency + 1
 
     @property
     def word(self) -> data.StructLayout:
@@ -92,6 +99,7 @@ def stream_shape(network: Network) -> StreamShape | None:
         widths=tuple(sorted({stream.bits for stream in streams})),
         cuts=tuple(sorted({cut_of(layer) for layer in layers if layer.out_bits})),
         prelu=bool(bent),
+        pools=tuple(sorted({layer.pool for layer in layers} - {"none"})),
     )
 
 
