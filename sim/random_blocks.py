@@ -69,8 +69,8 @@ def _add_layer(rng: random.Random, graph: GraphBuilder, antipodal: bool, last: b
     stride = rng.choice([1, 1, 2])
     size = (-(-height // stride), -(-width // stride))
     outputs, channels = _outputs(rng, last), rng.randint(1, 9)
-    if "stream" not in outputs and min(size) >= 2 and rng.random() < 0.4:
-        outputs["pool"] = "max2"
+    if min(size) >= 2 and rng.random() < 0.4:
+        outputs["pool"] = rng.choice(["max2", "avg2"]) if "stream" in outputs else "max2"
     if "stream" in outputs:
         fitting = [
             n
