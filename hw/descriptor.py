@@ -68,8 +68,10 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
 
 def _port_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     """For the index buffer; its tiles are passes' tiles, also where rows are cut, and a plane that
-    takes the indices of the one before is one more."""
-    return {"resident": int(resident(program, plan)), "final_tile": plan.rounds - 1}
+    takes the indices of the one before is one more. A silent layer wants no index words."""
+    silent = {"silent": int(plan.stands_in)} if any(p.stands_in for p in program.plans) else {}
+    resides = int(resident(program, plan))
+    return {"resident": resides, "final_tile": plan.rounds - 1, **silent}
 
 
 def _slot_fields(plan: LayerPlan, program: Program) -> dict[str, int]:

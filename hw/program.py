@@ -78,6 +78,8 @@ class LayerPlan:
     ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
     the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
 
+    ``stands_in`` for a pooling, see `hw.stand_in`: the layer has no index words.
+
     In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
     the last one to do so, and ``stored`` that another layer reads its planes.
     """
@@ -122,6 +124,7 @@ class LayerPlan:
     plane_words: int = 0
     ones: bool = False
     flatten: bool = False
+    stands_in: bool = False
 
     @property
     def tile_passes(self) -> int:
@@ -159,7 +162,7 @@ class LayerPlan:
     @property
     def index_words(self) -> int:
         """Index words of the layer: a pass' for each group, and each plane of weights."""
-        return self.planes // self.repeats * self.groups * self.c_out
+        return 0 if self.stands_in else self.planes // self.repeats * self.groups * self.c_out
 
     @property
     def rounds(self) -> int:

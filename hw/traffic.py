@@ -79,5 +79,6 @@ def traffic(program: Program) -> list[LayerTraffic]:
 
 def input_bits_written(program: Program) -> int:
     """Bits of planes that the encoder writes for one image."""
-    first, pixels = program.plans[0], program.parameters.pixels
-    return tiles(first.height, first.width, pixels) * first.c_in * pixels
+    planes, height, width = program.network.planes_shape
+    pixels = program.parameters.pixels
+    return tiles(height, width, pixels) * planes * pixels

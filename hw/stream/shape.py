@@ -16,7 +16,7 @@ from amaranth.utils import bits_for
 
 from hw.stream.pool import StreamPool
 from model.fixed_point import SLOPE_SHIFT
-from model.network import Conv, Network, Pointwise
+from model.network import Conv, Network, Pointwise, Pooling
 from model.rules import largest_sum
 
 __all__ = ["StreamShape", "channel_words", "cut_of", "stream_shape"]
@@ -84,6 +84,8 @@ def stream_shape(network: Network) -> StreamShape | None:
     if not layers:
         return None
     streams = [layer.stream for layer in layers]
+    # A pooling's sums count nothing, shifted or not (`hw.stand_in`).
+    shifts = {layer.stream.shift for layer in layers if not isinstance(layer, Pooling)}
     # Its stream may be added, whatever its width.
     added = [network.stem.stream] if network.stem else []
     bent = [stream.prelu for stream in streams if stream.prelu is not None]
@@ -95,7 +97,7 @@ def stream_shape(network: Network) -> StreamShape | None:
         threshold=_signed_bits(*(layer.thresholds for layer in layers)),
         before=_signed_bits(*(prelu.before for prelu in bent)),
         after=_signed_bits(*(prelu.after for prelu in bent)),
-        shifts=tuple(sorted({stream.shift for stream in streams})),
+        shifts=tuple(sorted(shifts or {0})),
         widths=tuple(sorted({stream.bits for stream in streams})),
         cuts=tuple(sorted({cut_of(layer) for layer in layers if layer.out_bits})),
         prelu=bool(bent),
@@ -103,7 +105,7 @@ def stream_shape(network: Network) -> StreamShape | None:
     )
 
 
-def cut_of(layer: Conv | Pointwise) -> tuple[int, int]:
+def cut_of(layer: Conv | Pointwise | Pooling) -> tuple[int, int]:
     """(out_bits, step) of a layer; where there is one plane, the step makes no difference."""
     return layer.out_bits, layer.step if layer.out_bits > 1 else 0
 
@@ -115,7 +117,7 @@ def _signed_bits(*numbers: np.ndarray) -> int:
     return max(bits_for(low, require_sign_bit=True), bits_for(high, require_sign_bit=True))
 
 
-def _scaled_range(layer: Conv | Pointwise) -> np.ndarray:
+def _scaled_range(layer: Conv | Pointwise | Pooling) -> np.ndarray:
     """The least and the greatest that a layer's scaled sums can be."""
     stream, most = layer.stream, largest_sum(layer)
     product = most * np.abs(stream.multipliers.astype(np.int64))
