@@ -200,8 +200,8 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
-    of a row of the pooled map (of bits; those of streams are in the programme's plans), ``sum_bits`` the width of an accumulated sum,
-    ``stream_words`` the depth of the stream memory, ``index_words``,
+    of a row of a pooled map (of bits, streams have their own), ``sum_bits`` the width of an
+    accumulated sum, ``stream_words`` the depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 

@@ -115,6 +115,9 @@ KINDS = {
     "residual additions": _layers(
         lambda conv, plan, pixels: conv.stream is not None and conv.stream.residual is not None
     ),
+    "streams pooled": _layers(lambda conv, plan, pixels: plan.pools_stream),
+    "means": _layers(lambda conv, plan, pixels: conv.pool == "avg2"),
+    "streams pooled beside": _layers(lambda conv, plan, pixels: plan.stands_in),
     "PReLUs": _layers(lambda conv, plan, pixels: conv.stream is not None and conv.stream.prelu),
     "layers that read an earlier one": lambda trial: not trial.program.chain,
     "stems": lambda trial: trial.program.network.stem is not None,

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from residual_nets import Everything, noise, wild  # noqa: E402
+from torch import nn  # noqa: E402
 
 from model.errors import UserError  # noqa: E402
 from model.export import export  # noqa: E402

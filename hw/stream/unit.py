@@ -12,8 +12,8 @@ by side, the channel's numbers broadcast to them::
     5       >> 6 where negative, + after, saturated        after    /
     last    value; in its place: levels against the threshold
 
-Where streams are pooled, the values leave the unit for `hw.stream.pool` and come back, and only then
-are compared.
+Where streams are pooled, the values leave the unit for `hw.stream.pool` and come back, and only
+then are compared.
 
 The shift belongs to a layer. A network has few different ones, so it is a multiplexer over these,
 as are the stream's width and the way it is cut into planes.
