@@ -285,6 +285,12 @@ class Program:
         return self.sizes.stream_words * self.parameters.pixels * width
 
     @property
+    def stream_pool_words(self) -> int:
+        """Words of pooled streams that are gathered at a time, see `hw.pool_memory`."""
+        pooled = (plan for plan in self.plans if plan.pools_stream)
+        return max((plan.c_out * plan.out_columns for plan in pooled), default=0)
+
+    @property
     def most_planes(self) -> int:
         """The most planes that a channel of an output map has; at least 1."""
         return max(1, *(plan.out_bits for plan in self.plans))

@@ -110,7 +110,9 @@ KINDS = {
     "1x1 layers": _layers(lambda conv, plan, pixels: isinstance(conv, Pointwise)),
     "weights of several bits": _layers(lambda conv, plan, pixels: conv.weight_bits > 1),
     "activations of several bits": _layers(lambda conv, plan, pixels: conv.in_bits > 1),
-    "padded by ones": _layers(lambda conv, plan, pixels: conv.padding != "zero"),
+    "padded by ones": _layers(
+        lambda conv, plan, pixels: isinstance(conv, Conv) and conv.padding != "zero"
+    ),
     "streams": _layers(lambda conv, plan, pixels: conv.stream is not None),
     "residual additions": _layers(
         lambda conv, plan, pixels: conv.stream is not None and conv.stream.residual is not None

@@ -19,6 +19,7 @@ from hw.link.identity import buffer_depth
 from hw.maps.banks import BANKS
 from hw.program import Program, threshold_bits
 from hw.rom import in_block
+from hw.stream.pool import MEAN_BITS
 
 __all__ = ["CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms"]
 
@@ -93,6 +94,7 @@ def _stream_memories(program: Program) -> list[tuple[str, int, int]]:
         ("ram", shape.value * pixels, program.sizes.stream_words),
         ("rom", shape.word.size, len(program.images.streams)),
         ("ram", program.most_planes * pixels, queued),
+        ("ram", (shape.value + MEAN_BITS) * pixels, program.stream_pool_words),
         *_input_stream(program),
     ]
 

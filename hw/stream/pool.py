@@ -23,7 +23,7 @@ from hw.maps.geometry import Geometry
 from hw.pipeline import delay
 from hw.pool_memory import GIVEN, PoolMemory, tag_members
 
-__all__ = ["StreamPool"]
+__all__ = ["MEAN_BITS", "StreamPool"]
 
 MEAN_BITS = 2  # of the four numbers of a square, and what rounds their mean
 HALF = 2

@@ -161,7 +161,7 @@ class StreamSide(wiring.Component):
             bits=shape.value,
             pixels=program.parameters.pixels,
             slots=max(plan.slots for plan in plans),
-            depth=max(plan.c_out * plan.out_columns for plan in plans),
+            depth=program.stream_pool_words,
             channels=len(tag.channel),
             side_by_side=any(plan.pool_cut for plan in plans),
         )
