@@ -8,11 +8,12 @@ the rows meet in the memory of gathered words (`hw.pool_memory`)::
     values     at input    two columns     two rows, placed    joined with the earlier tiles
     memory                 (read)          gathered word       written back
 
-Sums of a mean keep two bits more than the stream has. The first tile of a word begins with the two
-that round the mean, half up, so that the last step is wiring: two bits are cut off
-(`model.fixed_point.pooled`). A lane that a tile does not fill holds what changes nothing: 0 in a
-sum, in a maximum the lowest number. A layer whose stream is not pooled passes through in the same
-three cycles.
+Where there are means, a word's lanes count quarters, in two bits more than the stream has. The
+first tile of a word begins with the two quarters that round the mean, half up, so that the last
+step is wiring: two bits are cut off (`model.fixed_point.pooled`). A number by itself, a maximum or one of a
+stream that is not pooled, is four quarters of itself: it comes out of the same step, in the same
+three cycles. A lane that a tile does not fill holds what changes nothing: 0 in a sum, in a maximum
+the lowest number.
 """
 
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
@@ -82,7 +83,7 @@ class StreamPool(wiring.Component):
     @property
     def number(self) -> Shape:
         """Of what a gathered word holds in a lane."""
-        return signed(self.bits + MEAN_BITS * ("avg2" in self.kinds))
+        return signed(self.bits + self._more)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -93,7 +94,8 @@ class StreamPool(wiring.Component):
         moved, placed, word = (Signal(words, name=name) for name in ("moved", "placed", "word"))
         pairs: dict[tuple[int, ...], Value] = {}
         found = {n: self._squares(m, pairs, self.geometries[n]) for n in sorted(self.numbers)}
-        m.d.comb += [lane.eq(self._nothing()) for lane in moved]
+        nothing = self._by_kind(self._lowest(), Const(0, number))
+        m.d.comb += [lane.eq(nothing) for lane in moved]
         with m.Switch(self.geometry):
             for chosen, squares in found.items():
                 with m.Case(chosen):
@@ -106,42 +108,39 @@ class StreamPool(wiring.Component):
             held = given if name in ("pool", "cut") else delay(m, given, 1, f"{name}_memory")
             m.d.comb += getattr(gathered, name).eq(held)
         m.d.comb += gathered.word.eq(word)
-        earlier, nothing = data.View(words, gathered.earlier), self._nothing()
-        begin = Mux(self.pool, Const(HALF, number), 0) if "avg2" in self.kinds else nothing
-        if len(self.kinds) > 1:
-            begin = Mux(self.largest, nothing, begin)
+        earlier = data.View(words, gathered.earlier)
+        begin = self._by_kind(self._lowest(), Const(HALF, number))
         for lane in range(self.pixels):
             m.d.sync += [
-                placed[lane].eq(Mux(self.pool, moved[lane], values[lane])),
+                placed[lane].eq(Mux(self.pool, moved[lane], self._whole(values[lane]))),
                 word[lane].eq(
                     self._two(placed[lane], Mux(gathered.joining, earlier[lane], begin))
                 ),
             ]
-            m.d.comb += self.pooled[lane].eq(self._end(word[lane]))
+            m.d.comb += self.pooled[lane].eq(word[lane] >> self._more)
         return m
 
-    def _nothing(self) -> Value:
-        """What changes no sum, or no maximum."""
-        lowest = Const(-(1 << (self.bits - 1)), self.number)
-        if "avg2" not in self.kinds:
-            return lowest
-        none = Const(0, self.number)
-        return Mux(self.largest, lowest, none) if len(self.kinds) > 1 else none
+    @property
+    def _more(self) -> int:
+        """Bits that a lane of a word has below those of the stream."""
+        return MEAN_BITS if "avg2" in self.kinds else 0
+
+    def _by_kind(self, maximum: Value, mean: Value) -> Value:
+        """What a layer takes that wants the one or the other."""
+        if len(self.kinds) > 1:
+            return Mux(self.largest, maximum, mean)
+        return mean if "avg2" in self.kinds else maximum
+
+    def _whole(self, value: Value) -> Value:
+        """A number by itself, as a word holds it."""
+        return value << self._more
+
+    def _lowest(self) -> Value:
+        return Const(-(1 << (self.number.width - 1)), self.number)
 
     def _two(self, one: Value, other: Value) -> Value:
         """The larger of two numbers, or their sum, as the layer wants."""
-        larger = Mux(one > other, one, other)
-        if "avg2" not in self.kinds:
-            return larger
-        both = one + other
-        return Mux(self.largest, larger, both) if len(self.kinds) > 1 else both
-
-    def _end(self, number: Value) -> Value:
-        """A complete number of the word: of a mean, a quarter of the sum."""
-        if "avg2" not in self.kinds:
-            return number
-        mean = self.pool & ~self.largest if len(self.kinds) > 1 else self.pool
-        return Mux(mean, number >> MEAN_BITS, number)
+        return self._by_kind(Mux(one > other, one, other), one + other)
 
     def _squares(
         self, m: Module, pairs: dict[tuple[int, ...], Value], geometry: Geometry
@@ -160,7 +159,8 @@ class StreamPool(wiring.Component):
                     )
                 rows.append(pairs[pair])
             square = Signal(self.number, name=f"square{geometry.width}_{lanes[0]}")
-            m.d.comb += square.eq(self._two(*rows) if len(rows) > 1 else rows[0])
+            found = self._two(*rows) if len(rows) > 1 else rows[0]
+            m.d.comb += square.eq(self._by_kind(self._whole(found), found))
             squares.append(square)
         return squares
 
