@@ -45,7 +45,8 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
 
     A lane slot is one lane's place for one channel: P * C a cycle. Without work are lanes that
     hold no pixel of the map, and channels that the last group lacks. A bundle of a 1x1 convolution
-    (`hw.pointwise`) is work for one, and so is each plane of numbers of several bits.
+    (`hw.pointwise`) is work for one, and so is each plane of numbers of several bits. Pooling a
+    stream (`hw.stand_in`) is none.
     """
     outputs = program.geometries[plan.geometry].outputs
     for tile in range(plan.tiles):
@@ -54,7 +55,8 @@ def wanted_lane_slots(program: Program, plan: LayerPlan) -> Iterator[int]:
         lanes = rows * min(outputs.columns, plan.sums_width - column * outputs.columns)
         for group in range(plan.planes * plan.groups):
             last = group % plan.groups == plan.groups - 1
-            yield lanes * (plan.last_channels if last else program.parameters.channels)
+            channels = plan.last_channels if last else program.parameters.channels
+            yield 0 if plan.stands_in else lanes * channels
 
 
 def kernel_applications(program: Program, plan: LayerPlan) -> int:
@@ -101,6 +103,9 @@ def bound(program: Program, plan: LayerPlan, cycles: LayerCycles) -> Bound:
         if kind == "filling" and parameters.array == "shared":
             what = "filling tables"
         reason = f"{what} takes {plan.pass_cycles} cycles a pass, the index words {plan.c_out}"
+    elif plan.stands_in:
+        kind = "lanes"
+        reason = "pools a stream, a word of all lanes a cycle"
     elif busy < FULL_LANES:
         kind = "index bandwidth"
         reason = f"each index word finds work in {100 * busy:.0f}% of the lane slots only"

@@ -17,6 +17,7 @@ from hw.memory_images import memory_images, with_counted_head, with_serial_head
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
 from hw.program import LayerPlan, Program, Sizes, score_bits
 from hw.schedule import Timing
+from hw.stand_in import array_layers
 from hw.starts import start_bits
 from hw.stream.plane_queue import PlaneQueue
 from hw.stream.shape import StreamShape, stream_shape
@@ -25,7 +26,7 @@ from hw.work import work_of
 from model import bits
 from model.errors import UserError
 from model.format import Conv, Network
-from model.network import Pointwise
+from model.network import Pointwise, Pooling
 
 __all__ = ["array_parameters", "check_sizes", "compile_network", "hiding_fill", "needed_sizes"]
 
@@ -137,10 +138,11 @@ def hiding_fill(network: Network, parameters: ArrayParameters) -> int:
     also behind the reading of its bundles.
     """
     channels, entries = parameters.channels, parameters.entries
-    work = [_applications(conv, parameters) for conv in network.convs]
+    convs = [conv for conv in network.convs if not isinstance(conv, Pooling)]
+    work = [_applications(conv, parameters) for conv in convs]
     times = [
         max(conv.c_out, channels * parameters.tau if isinstance(conv, Pointwise) else 0)
-        for conv in network.convs
+        for conv in convs
     ]
     divisors = [n for n in range(1, channels + 1) if channels % n == 0]
     for fill in divisors:
@@ -188,8 +190,10 @@ def needed_sizes(
         codewords=len(plans) * parameters.entries,
         head_words=network.head.weight.size,
         partial_sums=max((p.c_out for p in plans if p.planes * p.groups > 1), default=0),
-        pool_words=max((p.c_out * p.out_columns for p in plans if p.pool), default=0),
-        sum_bits=max(_sum_bits(conv) for conv in network.convs),
+        pool_words=max(
+            (p.c_out * p.out_columns for p in plans if p.pool and not p.pools_stream), default=0
+        ),
+        sum_bits=max(_sum_bits(conv) for conv in array_layers(network, parameters)),
         stream_words=places.stream_words,
     )
 

@@ -26,7 +26,7 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
     entries = program.parameters.entries
     return {
         "last": int(last),
-        "pool": int(plan.pool),
+        "pool": int(plan.pool and not plan.pools_stream),
         "geometry": plan.geometry,
         "strided": int(plan.stride == 2),
         "twice": int(plan.parts == 2),
@@ -68,8 +68,10 @@ def _row(plan: LayerPlan, program: Program, last: bool) -> dict[str, int]:
 
 def _port_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     """For the index buffer; its tiles are passes' tiles, also where rows are cut, and a plane that
-    takes the indices of the one before is one more."""
-    return {"resident": int(resident(program, plan)), "final_tile": plan.rounds - 1}
+    takes the indices of the one before is one more. A silent layer wants no index words."""
+    silent = {"silent": int(plan.stands_in)} if any(p.stands_in for p in program.wired) else {}
+    resides = int(resident(program, plan))
+    return {"resident": resides, "final_tile": plan.rounds - 1, **silent}
 
 
 def _slot_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
@@ -129,6 +131,11 @@ def _stream_fields(plan: LayerPlan, program: Program) -> dict[str, int]:
     }
     if program.keeps_input:
         fields["adds_input"] = int(stream is not None and stream.adds_input)
+    if program.stream_shape.pools:
+        fields["pools_stream"] = int(plan.pools_stream)
+        fields["largest"] = int(stream is not None and stream.largest)
+    if any(other.skip and other.stream for other in program.wired):
+        fields["skip"] = plan.skip
     if any(other and other.odd for other in streams):
         fields["odd"] = stream.odd if stream else 0
     if program.most_planes > 1:

@@ -185,12 +185,15 @@ class Engine(wiring.Component):
     ) -> Value:
         """Index words from the port; pixels, too, come in only while the engine moves."""
         m.submodules.index_side = side = IndexSide(self.program)
+        want, layer = issuer.tag.valid, sequencer.descriptor
+        if "silent" in layer.shape().members:
+            want = want & ~layer.silent
         connect(m, flipped(self.index), side.i)
         m.d.comb += [
             side.start.eq(sequencer.start & (sequencer.layer == 0)),
             side.awake.eq(sequencer.phase != Phase.IDLE),
             side.descriptor.eq(sequencer.descriptor),
-            side.want.eq(issuer.tag.valid),
+            side.want.eq(want),
             side.last.eq(issuer.tag.last_channel & self._round_end(issuer)),
             go.eq(side.go),
             windows.i.payload.eq(self.i.payload),

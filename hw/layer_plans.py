@@ -6,6 +6,7 @@ from hw.maps.places import Places
 from hw.params import ArrayParameters
 from hw.program import LayerPlan, StreamPlan
 from hw.schedule import Timing
+from hw.stand_in import StandIn, array_layers
 from hw.starts import odd_places
 from hw.stream.shape import StreamShape, cut_of
 from hw.work import work_of
@@ -43,14 +44,14 @@ def layer_plans(
     )
     plans = []
     index_base = threshold_base = stream_base = 0
-    for number, conv in enumerate(network.convs):
+    for number, conv in enumerate(array_layers(network, parameters)):
         wiring = wiring_of(conv, pixels)
         outputs = wiring.outputs
         rows = outputs.rows
-        pool = conv.pool == "max2"
+        pool = conv.pool != "none"
         work = work_of(conv, parameters)
         groups = -(-work.slots // channels)
-        pointwise = isinstance(conv, Pointwise)
+        pointwise, stands_in = isinstance(conv, Pointwise), isinstance(conv, StandIn)
         planes = max(conv.in_bits, conv.weight_bits)
         _, height, _ = conv.sums_shape
         _, out_height, out_width = conv.out_shape
@@ -86,12 +87,13 @@ def layer_plans(
                 out_columns=row_tiles(out_width, pixels),
                 in_base=places.planes.get(network.source(number), 0),
                 out_base=places.planes.get(number, 0),
-                index_base=index_base,
+                index_base=0 if stands_in else index_base,
                 threshold_base=threshold_base,
                 pass_cycles=timing.reading(reads).pass_cycles(
                     conv.c_out, planes * groups, conv.out_bits
                 ),
-                macs=conv.macs,
+                macs=network.convs[number].macs,
+                stands_in=stands_in,
                 pointwise=pointwise,
                 taps=work.taps,
                 last_taps=work.last_taps,
@@ -104,7 +106,7 @@ def layer_plans(
                 from_input=network.source(number) == INPUT,
                 release=number == last_from_input,
                 stored=number in places.planes,
-                stream=_stream_plan(network, number, stream_base, places, parameters, shape),
+                stream=_stream_plan(conv, number, stream_base, places, parameters, shape),
             )
         )
         if conv.stream is not None:
@@ -115,24 +117,26 @@ def layer_plans(
 
 
 def _stream_plan(
-    network: Network,
+    layer: Conv | Pointwise,
     number: int,
     base: int,
     places: Places,
     parameters: ArrayParameters,
     shape: StreamShape | None,
 ) -> StreamPlan | None:
-    layer = network.convs[number]
     stream = layer.stream
     if stream is None:
         return None
+    stands_in = isinstance(layer, StandIn)
     return StreamPlan(
-        shift=shape.shifts.index(stream.shift),
+        # 0 shifted is 0, and odd or not, a sum that counts nothing is 0.
+        shift=0 if stands_in else shape.shifts.index(stream.shift),
         width=shape.widths.index(stream.bits),
         cut=shape.cuts.index(cut_of(layer)) if layer.out_bits else 0,
         base=base,
         residual=places.streams.get(stream.residual),
         adds_input=stream.residual == INPUT,
         kept=places.streams.get(number),
-        odd=odd_places(layer, parameters),
+        odd=0 if stands_in else odd_places(layer, parameters),
+        largest=layer.pool == "max2",
     )

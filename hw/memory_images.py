@@ -13,6 +13,7 @@ from hw.heads.serial_plan import SerialPlan
 from hw.inputs.stem import level_words
 from hw.params import ArrayParameters
 from hw.program import MemoryImages
+from hw.stand_in import StandIn, array_layers
 from hw.starts import rotated, start_values
 from hw.stream.shape import StreamShape, channel_words
 from hw.work import work_of
@@ -36,12 +37,11 @@ def memory_images(
 def _images(
     network: Network, parameters: ArrayParameters, sum_bits: int, shape: StreamShape | None
 ) -> MemoryImages:
+    layers = array_layers(network, parameters)
     return MemoryImages(
-        indices=tuple(w for conv in network.convs for w in _index_words(conv, parameters)),
-        thresholds=tuple(
-            w for conv in network.convs for w in _thresholds(conv, parameters, sum_bits)
-        ),
-        codebooks=tuple(w for conv in network.convs for w in _codewords(conv, parameters)),
+        indices=tuple(w for layer in layers for w in _index_words(layer, parameters)),
+        thresholds=tuple(w for layer in layers for w in _thresholds(layer, parameters, sum_bits)),
+        codebooks=tuple(w for layer in layers for w in _codewords(layer, parameters)),
         head=(),
         head_offsets=(),
         streams=tuple(channel_words(network, shape)) if shape else (),
@@ -77,6 +77,8 @@ def _index_words(layer: Conv | Pointwise, parameters: ArrayParameters) -> list[i
     by output channel."""
     channels, tau = parameters.channels, parameters.tau
     words = []
+    if isinstance(layer, StandIn):
+        return words
     for indices in work_of(layer, parameters).indices:
         for first in range(0, indices.shape[1], channels):
             for row in indices[:, first : first + channels].tolist():

@@ -42,7 +42,8 @@ class StreamPlan:
     the channels' numbers. ``residual`` and ``kept``: places in the stream memory of the stream
     that is added and of the layer's own, None where there is no such thing. ``odd``: mask of the
     places in a map whose sums are odd, see `hw.starts`. ``adds_input``: the stem's stream is added,
-    which has a memory of its own.
+    which has a memory of its own. ``largest``: if the stream is pooled, by its maximum, not its
+    mean.
     """
 
     shift: int
@@ -53,6 +54,7 @@ class StreamPlan:
     kept: int | None
     odd: int
     adds_input: bool
+    largest: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class LayerPlan:
     weights; ``plane_words`` words are between two of them. Of a 1x1 convolution (``pointwise``),
     ``taps`` channels make a slot, ``last_taps`` the last one; ``ones`` is set where taps outside
     the map are +1. ``flatten`` says that each pixel of the input map is a channel of its own.
+
+    ``stands_in`` for a pooling, see `hw.stand_in`: the layer has no index words.
 
     In a graph: ``from_input`` says that the layer reads the input memory, ``release`` that it is
     the last one to do so, and ``stored`` that another layer reads its planes.
@@ -119,6 +123,7 @@ class LayerPlan:
     plane_words: int = 0
     ones: bool = False
     flatten: bool = False
+    stands_in: bool = False
 
     @property
     def tile_passes(self) -> int:
@@ -139,6 +144,16 @@ class LayerPlan:
         return self.pool and self.out_columns > 1
 
     @property
+    def pools_stream(self) -> bool:
+        """Whether its stream is what is pooled, not its bits."""
+        return self.pool and self.stream is not None
+
+    @property
+    def skip(self) -> int:
+        """Words of a residual that pooling leaves out at the end of a row of tiles."""
+        return max(self.right_tile + 1 - self.columns, 0) * self.c_out if self.pool else 0
+
+    @property
     def word_tiles(self) -> int:
         """Tiles from the first to the last one that makes an output word."""
         return self.slots + self.pool_cut * self.columns
@@ -146,7 +161,7 @@ class LayerPlan:
     @property
     def index_words(self) -> int:
         """Index words of the layer: a pass' for each group, and each plane of weights."""
-        return self.planes // self.repeats * self.groups * self.c_out
+        return 0 if self.stands_in else self.planes // self.repeats * self.groups * self.c_out
 
     @property
     def rounds(self) -> int:
@@ -184,8 +199,8 @@ class Sizes:
 
     ``activation_words`` are per bank (three banks), ``input_words`` per bank and half (two
     halves), ``partial_sums`` one an output channel, ``pool_words`` one an output channel and tile
-    of a row of the pooled map, ``sum_bits`` the width of an accumulated sum,
-    ``stream_words`` the depth of the stream memory, ``index_words``,
+    of a row of a pooled map (of bits, streams have their own), ``sum_bits`` the width of an
+    accumulated sum, ``stream_words`` the depth of the stream memory, ``index_words``,
     ``threshold_words``, ``codewords`` and ``head_words`` the depths of the network's memories.
     """
 
@@ -284,6 +299,12 @@ class Program:
         """Bits of stream memory, likewise."""
         width = self.stream_shape.value if self.stream_shape else 0
         return self.sizes.stream_words * self.parameters.pixels * width
+
+    @property
+    def stream_pool_words(self) -> int:
+        """Words of pooled streams that are gathered at a time, see `hw.pool_memory`."""
+        pooled = (plan for plan in self.plans if plan.pools_stream)
+        return max((plan.c_out * plan.out_columns for plan in pooled), default=0)
 
     @property
     def most_planes(self) -> int:

@@ -19,5 +19,3 @@ def _lacking(network: Network) -> Iterator[tuple[str, str]]:
         what = f"layer {layer.name}"
         if layer.in_bits > 1 and layer.weight_bits > 1:
             yield what, "activations and weights that both have several bits"
-        if layer.stream is not None and layer.pool != "none":
-            yield what, "pools of streams"

@@ -27,7 +27,7 @@ What no layer reads is not written, as the last layer's words, which the head co
 The first layer reads the input memory; the encoder has written there a word a plane and tile.
 
 **Streams.** A residual, and a stream that is kept, are a word of P numbers for each output channel
-and tile.
+and tile: a residual of the map computed, a stream of the map put out, which may be pooled.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def traffic(program: Program) -> list[LayerTraffic]:
             index_bits_fetched=fetched_words(program, plan) * parameters.index_bits
             if program.index_port
             else 0,
-            stream_bits_read=plan.adds * plan.out_words * stream_word,
+            stream_bits_read=plan.adds * plan.tiles * plan.c_out * stream_word,
             stream_bits_written=plan.keeps * plan.out_words * stream_word,
         )
         for plan in program.plans
@@ -79,5 +79,6 @@ def traffic(program: Program) -> list[LayerTraffic]:
 
 def input_bits_written(program: Program) -> int:
     """Bits of planes that the encoder writes for one image."""
-    first, pixels = program.plans[0], program.parameters.pixels
-    return tiles(first.height, first.width, pixels) * first.c_in * pixels
+    planes, height, width = program.network.planes_shape
+    pixels = program.parameters.pixels
+    return tiles(height, width, pixels) * planes * pixels

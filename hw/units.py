@@ -16,8 +16,10 @@ from hw.array import make_array
 from hw.array.codebook import IndexDecoder
 from hw.compiler import compile_network
 from hw.engine import Engine
+from hw.maps.geometry import Geometry
 from hw.params import ArrayParameters
 from hw.starts import start_bits
+from hw.stream.pool import StreamPool
 from hw.stream.shape import StreamShape
 from hw.stream.unit import StreamUnit
 from hw.top import BoardCore
@@ -67,6 +69,17 @@ def _stream_unit(options: argparse.Namespace) -> tuple[str, str]:
         prelu=True,
     )
     return _alone(StreamUnit(shape, pixels=options.pixels, sum_bits=start_bits(64)))
+
+
+def _stream_pool(options: argparse.Namespace) -> tuple[str, str]:
+    """Means of 12-bit numbers of maps as wide as the lanes and half of that, 64 channels."""
+    geometries = tuple(Geometry(options.pixels // n, options.pixels) for n in (1, 2))
+    slots = max(geometry.pooled_slots for geometry in geometries)
+    pool = StreamPool(
+        ("avg2",), geometries, {0, 1}, bits=12, pixels=options.pixels, slots=slots,
+        depth=64, channels=6, side_by_side=False,
+    )  # fmt: skip
+    return _alone(pool)
 
 
 def _engine(options: argparse.Namespace) -> Engine:
@@ -131,6 +144,7 @@ UNITS = {
         lambda o: _alone(IndexDecoder(_shape("direct", o))), ("channels", "tau", "general")
     ),
     "stream_unit": Unit(_stream_unit, ("pixels",)),
+    "stream_pool": Unit(_stream_pool, ("pixels",)),
     "engine": Unit(lambda o: _engine_part("engine", o), _ENGINE, True),
 } | {
     f"engine.{part}": Unit(lambda o, name=f"engine.{part}": _engine_part(name, o), _ENGINE)

@@ -106,14 +106,15 @@ class WordSide(wiring.Component):
             pixels=pixels,
             width=sizes.sum_bits,
         )
+        pooled = [plan for plan in program.wired if plan.pool and not plan.pools_stream]
         m.submodules.pool = pool = Pool(
             tuple(geometry.outputs for geometry in program.geometries),
-            {plan.geometry for plan in program.wired if plan.pool},
+            {plan.geometry for plan in pooled},
             pixels=pixels,
-            slots=max(plan.slots for plan in program.wired),
+            slots=max((plan.slots for plan in pooled), default=1),
             depth=sizes.pool_words,
             channels=len(self.channel),
-            side_by_side=any(plan.pool_cut for plan in program.wired),
+            side_by_side=any(plan.pool_cut for plan in pooled),
         )
         out_columns = max(plan.out_columns for plan in program.wired)
         m.submodules.write_back = write_back = WriteBack(

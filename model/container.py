@@ -17,8 +17,8 @@ from model.errors import UserError
 __all__ = ["FORMAT_VERSION", "FORMAT_VERSIONS", "decode", "encode"]
 
 # The newest version, and all that can be read.
-FORMAT_VERSION = 3
-FORMAT_VERSIONS = (1, 2, 3)
+FORMAT_VERSION = 4
+FORMAT_VERSIONS = (1, 2, 3, 4)
 _NO_DIGEST = "0" * 64
 
 

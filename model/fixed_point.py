@@ -6,7 +6,7 @@ rounds towards minus infinity, so whoever wants the nearest adds half a step to 
 
 import numpy as np
 
-from model.network import Conv, Pointwise, Prelu, Stem, Stream
+from model.network import Conv, Pointwise, Pooling, Prelu, Stem, Stream
 
 __all__ = ["SLOPE_SHIFT", "planes_of", "pooled", "saturate", "scaled", "streamed", "values_of"]
 
@@ -66,7 +66,7 @@ def pooled(pool: str, values: np.ndarray) -> np.ndarray:
     return (squares.sum(axis=(3, 5)) + 2) >> 2
 
 
-def planes_of(layer: Conv | Pointwise | Stem, values: np.ndarray) -> np.ndarray:
+def planes_of(layer: Conv | Pointwise | Pooling | Stem, values: np.ndarray) -> np.ndarray:
     """Bit planes, bool [N, out_bits * c, h, w], of sums or stream [N, c, h, w].
 
     The level ``((value - threshold) >> step) + 2^(out_bits - 1)``, held to 0..2^out_bits - 1; one

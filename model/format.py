@@ -34,6 +34,7 @@ numbers and bit order by `model.bits`.
 Version 2 adds ``stride`` to a conv3x3's description; where it is absent, it is 1. Version 3 adds
 all that residual networks and numbers of several bits take: conv1x1, stems, streams, sources, other
 paddings and encodings of the input; each field that is absent has the value of `model.network`.
+Version 4 adds the layer ``pool``, with ``n.thresholds`` and ``n.flips`` as its tensors.
 """
 
 import json
@@ -45,7 +46,7 @@ from model import bits
 from model.container import FORMAT_VERSION, decode, encode
 from model.errors import UserError
 from model.files import make_folder, write_whole
-from model.network import Conv, Head, Layer, Network, Pointwise, Stem, Stream
+from model.network import Conv, Head, Layer, Network, Pointwise, Pooling, Stem, Stream
 from model.parse import build
 from model.rules import check_network
 
@@ -115,8 +116,10 @@ def _version(network: Network, entries: list[dict]) -> int:
     extra = set().union(*(set(e) - first.get(e["kind"], set()) for e in entries))
     other = any(e["kind"] not in first or e.get("padding", "zero") != "zero" for e in entries)
     pools = {e.get("pool", "none") for e in entries}
+    if any(e["kind"] == Pooling.kind for e in entries):
+        return 4
     if network.encoding != "thermometer" or other or extra - {"stride"} or "avg2" in pools:
-        return FORMAT_VERSION
+        return 3
     return 2 if extra else 1
 
 
@@ -131,11 +134,15 @@ def _integers(values: np.ndarray) -> np.ndarray:
     return values.astype(np.int16 if small else np.int32)
 
 
+def _plane_tensors(layer: Conv | Pointwise | Pooling | Stem) -> dict[str, np.ndarray]:
+    if not layer.out_bits:
+        return {}
+    flips = np.packbits(layer.flips.astype(bool), bitorder="little")
+    return {"thresholds": _integers(layer.thresholds), "flips": flips}
+
+
 def _output_tensors(layer: Conv | Pointwise | Stem) -> dict[str, np.ndarray]:
-    tensors = {}
-    if layer.out_bits:
-        tensors["thresholds"] = _integers(layer.thresholds)
-        tensors["flips"] = np.packbits(layer.flips.astype(bool), bitorder="little")
+    tensors = _plane_tensors(layer)
     if layer.stream is not None:
         tensors["multipliers"] = layer.stream.multipliers.astype(np.int16)
         tensors["offsets"] = layer.stream.offsets.astype(np.int32)
@@ -149,6 +156,8 @@ def _output_tensors(layer: Conv | Pointwise | Stem) -> dict[str, np.ndarray]:
 def _layer_tensors(layer: Layer) -> dict[str, np.ndarray]:
     if isinstance(layer, Head):
         return {"weight": layer.weight.astype(np.int8), "bias": layer.bias.astype(np.int32)}
+    if isinstance(layer, Pooling):
+        return _plane_tensors(layer)
     if isinstance(layer, Pointwise):
         codes = bits.pack_indices(layer.codes, layer.weight_bits)
         return {"codes": codes} | _output_tensors(layer)
@@ -171,13 +180,18 @@ def _stem_entry(stem: Stem) -> dict:
     } | _output_entry(stem)
 
 
-def _output_entry(layer: Conv | Pointwise | Stem) -> dict:
-    """What a layer's description says about its outputs, defaults left out."""
+def _plane_entry(layer: Conv | Pointwise | Pooling | Stem) -> dict:
     entry = {}
     if layer.out_bits != 1:
         entry["out_bits"] = layer.out_bits
     if layer.step:
         entry["step"] = layer.step
+    return entry
+
+
+def _output_entry(layer: Conv | Pointwise | Stem) -> dict:
+    """What a layer's description says about its outputs, defaults left out."""
+    entry = _plane_entry(layer)
     if layer.stream is not None:
         entry["stream"] = _stream_entry(layer.stream)
     return entry
@@ -195,6 +209,9 @@ def _layer_entry(layer: Layer) -> dict:
         if layer.on != "planes":
             entry["on"] = layer.on
         return entry | {"flatten": True} if layer.flatten else entry
+    if isinstance(layer, Pooling):
+        entry |= {"channels": layer.c_out, "pool": layer.pool, "of": layer.of, "bits": layer.bits}
+        return entry | _plane_entry(layer)
     entry |= {"c_in": layer.c_in, "c_out": layer.c_out, "pool": layer.pool}
     if isinstance(layer, Pointwise):
         entry |= {"weight_bits": layer.weight_bits, "flatten": layer.flatten}

@@ -13,7 +13,7 @@ import numpy as np
 
 from model import bits
 from model.fixed_point import planes_of, pooled, streamed, values_of
-from model.network import INPUT, PIXEL_BITS, Conv, Head, Network, Pointwise, Stem
+from model.network import INPUT, PIXEL_BITS, Conv, Head, Network, Pointwise, Pooling, Stem
 
 __all__ = [
     "Trace",
@@ -36,9 +36,10 @@ class Trace:
     """Every tensor of a batch of N images.
 
     ``planes`` bool [N, c, H, W], the input's, encoded or behind the stem, and ``stream``, the
-    stem's (or None). For each convolution, by its place: ``activations`` bool [N, planes, H, W],
-    what it puts out after pooling and threshold, and ``streams`` int64 [N, c_out, H, W]; None
-    where it puts out no such thing. ``scores`` int64 [N, classes]; ``classes`` [N].
+    stem's (or None). For each layer but the head, by its place: ``activations``, bool
+    [N, planes, H, W], what it puts out after pooling and threshold, and ``streams``, int64
+    [N, c_out, H, W]; None where it puts out no such thing. ``scores`` int64 [N, classes];
+    ``classes`` [N].
     """
 
     planes: np.ndarray
@@ -116,7 +117,7 @@ def threshold(layer: Conv | Pointwise, sums: np.ndarray) -> np.ndarray:
 
 
 def _outputs(
-    layer: Conv | Pointwise | Stem, sums: np.ndarray, residual: np.ndarray | None
+    layer: Conv | Pointwise | Pooling | Stem, sums: np.ndarray, residual: np.ndarray | None
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(stream, planes) that a layer puts out, each None where there is none."""
     stream = None if layer.stream is None else streamed(layer.stream, sums, residual)
@@ -148,7 +149,10 @@ def trace(network: Network, images: np.ndarray) -> Trace:
     for place, layer in enumerate(network.convs):
         added = layer.stream.residual if layer.stream else None
         residual = None if added is None else streams[added]
-        sums = accumulate(layer, maps[network.source(place)])
+        if isinstance(layer, Pooling):
+            sums = np.zeros_like(residual)
+        else:
+            sums = accumulate(layer, maps[network.source(place)])
         streams[place], maps[place] = _outputs(layer, sums, residual)
     last = len(network.convs) - 1
     scores = head_scores(network.head, (streams if network.head.on == "stream" else maps)[last])

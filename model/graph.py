@@ -49,6 +49,7 @@ class _Gatherer:
         self.values: dict[int, _Value] = {id(images): _Value("image", None)}
         self.makers: dict[int, Call] = {}
         self.units: list[Unit] = []
+        self.pools: list[Unit] = []  # of streams
         self.entry: Call | None = None
         self.head: tuple[Call, _Value] | None = None
 
@@ -105,8 +106,8 @@ class _Gatherer:
             self._read(call, value)
             return self._unit(call, unit)
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-            needs("sums", "stream", hint="pool a convolution's sums or behind a Stream")
-            return self._pool(call, value)
+            needs("sums", "stream", "planes", hint="pool a convolution's sums or behind a Stream")
+            return self._pool(call, value, number)
         if isinstance(module, nn.BatchNorm2d):
             needs("sums", hint="a BatchNorm2d must come after a convolution")
             if module.running_mean is None:
@@ -153,17 +154,31 @@ class _Gatherer:
         if value.unit is not None:
             value.unit.readers.append((call.path, value.pooled))
 
-    def _pool(self, call: Call, value: _Value) -> _Value:
-        unit, on_stream = value.unit, value.kind == "stream"
-        self._once(unit, "pool", call)
-        unit.pooled_stream = on_stream
-        kind = pool_kind(call)
-        if isinstance(unit.conv.module, PixelConv2d) != (kind == "max3"):
-            wanted = "a 3x3 one at stride 2" if kind != "max3" else "a 2x2 one"
-            raise UserError(f"{call.path}: {unit.path} can have {wanted} only")
-        if kind != "max2" and not on_stream:
+    def _pool(self, call: Call, value: _Value, number: int) -> _Value:
+        unit, kind = value.unit, pool_kind(call)
+        if unit is None or (value.kind == "planes" and unit.stream is None):
+            raise UserError(f"{call.path}: pool a convolution's sums, before the planes are made")
+        stem = isinstance(unit.conv.module, PixelConv2d)
+        if kind == "max3":
+            if not stem or value.kind == "planes":
+                raise UserError(f"{call.path}: {unit.path} can have a 2x2 one only")
+            self._once(unit, "pool", call)
+            unit.pooled_stream = True
+            return _Value("stream", unit, True)
+        if kind != "max2" and value.kind != "stream":
             raise UserError(f"{call.path}: this pooling must come behind a Stream")
-        return _Value(value.kind, unit, True)
+        if value.kind == "sums":
+            if stem:
+                raise UserError(f"{call.path}: this pooling must come behind a Stream")
+            self._once(unit, "pool", call)
+            return _Value("sums", unit, True)
+        pool = Unit(call, None, call, True, stream=unit.stream, residual=unit, made=number)
+        if value.kind == "planes":
+            # The largest level is that of the largest number: the stream is pooled.
+            pool.activation, pool.pooled_planes = unit.activation, True
+        self.units.append(pool)
+        self.pools.append(pool)
+        return _Value(value.kind, pool)
 
     def _stream(self, call: Call, value: _Value, number: int) -> _Value:
         unit = value.unit
@@ -191,26 +206,42 @@ class _Gatherer:
             if isinstance(unit.conv.module, PixelConv2d):
                 raise UserError(f"{call.path}: put a Stream between {unit.path} and this")
             unit.made = number
-        self._read(call, value)
         before = unit.activation
         # The same module run twice on the same stream makes the same planes.
         if before is None or not _alike(before.module, module):
             self._once(unit, "activation", call)
         return _Value("planes", unit, value.pooled)
 
+    def _join(self) -> None:
+        """Where nothing reads a stream but one pooling, that belongs to the convolution; one that
+        nothing reads goes."""
+        for pool in reversed(self.pools):
+            if not pool.readers and not any(unit.residual is pool for unit in self.units):
+                self.units.remove(pool)
+                continue
+            unit = pool.residual
+            alone = not any(other.residual is unit for other in self.units if other is not pool)
+            stem = isinstance(unit.conv.module, PixelConv2d)
+            if alone and not (unit.readers or unit.pool or stem):
+                pool.conv, pool.source, pool.norm = unit.conv, unit.source, unit.norm
+                pool.residual, pool.made = unit.residual, unit.made
+                self.units.remove(unit)
+
     def _finish(self) -> Graph:
         head, value = self.head
+        self._join()
         for unit in self.units:
             if unit.made < 0:
                 last = unit.norm or unit.conv
                 kind = "a Sign or a Stream" if unit.norm else "a BatchNorm2d"
                 raise UserError(f"{last.path}: {kind} must come after it")
-            for path, pooled in unit.readers:
-                if unit.pooled_stream and not pooled:
-                    raise UserError(
-                        f"{path}: reads the stream of {unit.path} before {unit.pool.path}; let it "
-                        "read the pooled one"
-                    )
+            if isinstance(unit.conv.module, PixelConv2d) and unit.pool:
+                for path, pooled in unit.readers:
+                    if not pooled:
+                        raise UserError(
+                            f"{path}: reads the stream of {unit.path} before {unit.pool.path}; let "
+                            "it read the pooled one"
+                        )
         stems = [u for u in self.units if isinstance(u.conv.module, PixelConv2d)]
         if len(stems) + (self.entry is not None) != 1:
             again = stems[-1].path if stems else "network"

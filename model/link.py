@@ -30,11 +30,11 @@ def link(net: nn.Module, image: tuple[int, int, int]) -> None:
         return
     traced = graph(net, image)
     for unit in (*((traced.stem,) if traced.stem else ()), *traced.units):
-        if unit.stream is None or unit.stream.module.fed is not None:
+        if unit.pooled_stream and isinstance(unit.pool.module, nn.AvgPool2d):
+            unit.pool.module.register_forward_hook(RoundMean(unit.stream.module))
+        if unit.pooling or unit.stream is None or unit.stream.module.fed is not None:
             continue
         norm = unit.norm.module if unit.norm else None
         fed = Fed(unit.conv.module, norm, unit.norm.path if unit.norm else unit.path)
         unit.stream.module.fed = fed
         unit.conv.module.register_forward_hook(Keep(fed))
-        if unit.pooled_stream and isinstance(unit.pool.module, nn.AvgPool2d):
-            unit.pool.module.register_forward_hook(RoundMean(unit.stream.module))

@@ -12,7 +12,7 @@ from model import bits
 from model.errors import UserError
 from model.fold import affine, cut, multipliers
 from model.layers import Head, SubBitConv2d, Thermometer
-from model.network import INPUT, Conv, Network, Pointwise, Prelu, Stem
+from model.network import INPUT, Conv, Network, Pointwise, Pooling, Prelu, Stem
 from model.network import Head as HeadLayer
 from model.network import Stream as StreamLayer
 from model.quantised import Quantise
@@ -53,7 +53,9 @@ def lower(
     )
 
 
-def _layer(unit: Unit, places: dict, input_bits: int) -> Conv | Pointwise:
+def _layer(unit: Unit, places: dict, input_bits: int) -> Conv | Pointwise | Pooling:
+    if unit.pooling:
+        return _pooling(unit, places)
     module = unit.conv.module
     in_bits = input_bits if unit.source is None else _bits(unit.source)
     if getattr(module, "in_bits", in_bits) != in_bits:
@@ -90,6 +92,20 @@ def _layer(unit: Unit, places: dict, input_bits: int) -> Conv | Pointwise:
         flatten=module.flatten,
         **common,
         **_outputs(unit, places, largest),
+    )
+
+
+def _pooling(unit: Unit, places: dict) -> Pooling:
+    channels, height, width = unit.conv.fed[1:]
+    return Pooling(
+        name=unit.path,
+        height=height,
+        width=width,
+        c_out=channels,
+        pool=pool_kind(unit.pool),
+        of=places[unit.residual],
+        bits=_gridded(unit).bits,
+        **_cuts(unit, channels),
     )
 
 
@@ -131,30 +147,10 @@ def _outputs(unit: Unit, places: dict, largest: int) -> dict:
     """Thresholds, flips, bits and stream of a unit whose sums lie within +-largest."""
     norm: nn.BatchNorm2d | None = unit.norm.module if unit.norm else None
     slope, offset = affine(norm, _numpy(unit.conv.module.scales()))
-    out_bits, step = _bits(unit), 0
-    thresholds, flips = np.zeros(len(slope), np.int32), np.zeros(len(slope), bool)
-    act = unit.activation.module if unit.activation else None
-    shift = _numpy(act.shift).astype(np.float64) if isinstance(act, ShiftedSign) else 0.0
     if unit.stream is None:
-        thresholds, flips = cut(slope, offset - shift, largest)
-        return {"thresholds": thresholds, "flips": flips, "out_bits": out_bits}
-    stream: Stream = unit.stream.module
-    if not stream.bits:
-        raise UserError(
-            f"{unit.stream.path}: has no bits and scale yet: run model.calibrate.calibrate on the "
-            "network, or give the export images to calibrate with"
-        )
-    edge = 1 << (stream.bits - 1)
-    if isinstance(act, ShiftedSign):
-        cuts = np.ceil(shift * 2.0**stream.fraction)
-        thresholds = np.clip(cuts, -edge, edge).astype(np.int32)
-    if isinstance(act, Quantise) and act.bits > 1:
-        step = act.log2_step + stream.fraction
-        if not 0 <= step < stream.bits:
-            raise UserError(
-                f"{unit.activation.path}: its levels lie 2^{act.log2_step} apart, and the stream "
-                f"{unit.stream.path} has {stream.fraction} binary places: choose another log2_step"
-            )
+        thresholds, flips = cut(slope, offset - _shift(unit), largest)
+        return {"thresholds": thresholds, "flips": flips, "out_bits": _bits(unit)}
+    stream = _gridded(unit)
     path = unit.norm.path if unit.norm else unit.path
     gains, offsets, down = multipliers(slope, offset, stream.fraction, path)
     layer = StreamLayer(
@@ -165,12 +161,44 @@ def _outputs(unit: Unit, places: dict, largest: int) -> dict:
         residual=None if unit.residual is None else places[unit.residual],
         prelu=_prelu(stream),
     )
+    return _cuts(unit, len(slope)) | {"stream": layer}
+
+
+def _shift(unit: Unit) -> np.ndarray | float:
+    """Shift of a unit's sign, [c_out] where it has one."""
+    act = unit.activation.module if unit.activation else None
+    return _numpy(act.shift).astype(np.float64) if isinstance(act, ShiftedSign) else 0.0
+
+
+def _gridded(unit: Unit) -> Stream:
+    """The stream of a unit; UserError where it has no grid yet."""
+    stream: Stream = unit.stream.module
+    if not stream.bits:
+        raise UserError(
+            f"{unit.stream.path}: has no bits and scale yet: run model.calibrate.calibrate on the "
+            "network, or give the export images to calibrate with"
+        )
+    return stream
+
+
+def _cuts(unit: Unit, channels: int) -> dict:
+    """How the stream of a unit becomes planes: thresholds, flips, bits and step."""
+    stream, step = _gridded(unit), 0
+    act = unit.activation.module if unit.activation else None
+    edge = 1 << (stream.bits - 1)
+    cuts = np.ceil(_shift(unit) * 2.0**stream.fraction) * np.ones(channels)
+    if isinstance(act, Quantise) and act.bits > 1:
+        step = act.log2_step + stream.fraction
+        if not 0 <= step < stream.bits:
+            raise UserError(
+                f"{unit.activation.path}: its levels lie 2^{act.log2_step} apart, and the stream "
+                f"{unit.stream.path} has {stream.fraction} binary places: choose another log2_step"
+            )
     return {
-        "thresholds": thresholds,
-        "flips": flips,
-        "out_bits": out_bits,
+        "thresholds": np.clip(cuts, -edge, edge).astype(np.int32),
+        "flips": np.zeros(channels, bool),
+        "out_bits": _bits(unit),
         "step": step,
-        "stream": layer,
     }
 
 

@@ -62,7 +62,9 @@ class ResNetConfig:
     The first layer is a convolution of ``kernel`` on the pixels at ``stride``, with a 3x3 maximum
     at stride 2 behind it with ``pool``. ``stages``: (channels, 3x3 layers); all but the first begin
     at stride 2. ``shifts`` gives signs and streams learnt shifts and the streams a PReLU
-    (ReActNet). ``padding`` as in `NetConfig`.
+    (ReActNet). ``padding`` as in `NetConfig`. ``shortcut`` says what a stage that halves the map
+    begins with: "stride", a 1x1 convolution at stride 2 on the planes of the 3x3 layer, or "mean",
+    one at stride 1 behind a 2x2 mean of the stream (Bi-Real Net, ReActNet), for even maps.
     """
 
     name: str
@@ -75,6 +77,7 @@ class ResNetConfig:
     scaled: bool = False
     shifts: bool = False
     padding: str = "zero"
+    shortcut: str = "stride"
 
     @property
     def shapes(self) -> list[LayerShape]:
@@ -105,8 +108,10 @@ def _wide(*counts: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip((64, 128, 256, 512), counts, strict=True))
 
 
-def _imagenet(name: str, *counts: int) -> ResNetConfig:
-    return ResNetConfig(name, _IMAGENET, _wide(*counts), 1000, kernel=7, stride=2, pool=True)
+def _imagenet(name: str, *counts: int, shortcut: str = "stride") -> ResNetConfig:
+    return ResNetConfig(
+        name, _IMAGENET, _wide(*counts), 1000, kernel=7, stride=2, pool=True, shortcut=shortcut
+    )
 
 
 _CONFIGS = (
@@ -132,9 +137,11 @@ _CONFIGS = (
         flatten=True,
     ),
     ResNetConfig("digits_residual", (1, 8, 8), ((32, 3), (64, 2))),
+    ResNetConfig("digits_mean", (1, 8, 8), ((32, 3), (64, 2)), shortcut="mean"),
     ResNetConfig("resnet20", _CIFAR, ((16, 6), (32, 6), (64, 6))),
     ResNetConfig("resnet18", _CIFAR, _wide(4, 4, 4, 4)),
     _imagenet("resnet18_imagenet", 4, 4, 4, 4),
+    _imagenet("resnet18_mean", 4, 4, 4, 4, shortcut="mean"),
     _imagenet("resnet34", 6, 8, 12, 6),
 )
 NETS = {config.name: config for config in _CONFIGS}

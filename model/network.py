@@ -19,7 +19,9 @@ import numpy as np
 
 from model import bits
 
-__all__ = ["INPUT", "Conv", "Head", "Layer", "Network", "Pointwise", "Prelu", "Stem", "Stream"]
+__all__ = [
+    "INPUT", "Conv", "Head", "Layer", "Network", "Pointwise", "Pooling", "Prelu", "Stem", "Stream",
+]  # fmt: skip
 
 INPUT = -1  # the place of the image, encoded or behind the stem
 PIXEL_BITS = 8
@@ -200,6 +202,43 @@ class Pointwise(_Sums):
 
 
 @dataclass(frozen=True, eq=False)
+class Pooling(_Sums):
+    """2x2 pooling, "max2" or "avg2", of a stream that others read as it is: no convolution.
+
+    ``of`` is the place of the layer with that stream (`INPUT`: the stem), of ``c_out`` channels
+    and ``bits`` bits. The pooled numbers are this layer's own stream; planes as in `Conv`.
+    """
+
+    name: str
+    height: int
+    width: int
+    c_out: int
+    pool: str
+    of: int
+    bits: int
+    thresholds: np.ndarray
+    flips: np.ndarray
+    out_bits: int = 1
+    step: int = 0
+
+    kind = "pool"
+    stride = 1
+    macs = stored_bits = 0
+    # It reads no planes and has no weights.
+    source, in_bits, weight_bits = None, 0, 0
+
+    @property
+    def c_in(self) -> int:
+        return self.c_out
+
+    @cached_property
+    def stream(self) -> Stream:
+        """A stream of nothing but its residual."""
+        none = np.zeros(self.c_out, np.int64)
+        return Stream(self.bits, 0, none, none, residual=self.of)
+
+
+@dataclass(frozen=True, eq=False)
 class Stem(_Sums):
     """The first convolution of a published network, on pixels, with 8-bit weights; on the host.
 
@@ -276,12 +315,12 @@ class Head:
         return 8 * self.weight.size
 
 
-Layer = Conv | Pointwise | Head
+Layer = Conv | Pointwise | Pooling | Head
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A whole network. ``layers`` are convolutions and, last, one head.
+    """A whole network. ``layers`` are convolutions, poolings of streams and, last, one head.
 
     ``image`` is (colours, height, width) of the 8-bit input. ``encoding`` says how it becomes
     planes: "thermometer", by ``input_thresholds`` uint8 [colours, levels]; "binary", the eight
@@ -298,8 +337,8 @@ class Network:
     stem: Stem | None = None
 
     @property
-    def convs(self) -> tuple[Conv | Pointwise, ...]:
-        """The layers that the array computes, in order."""
+    def convs(self) -> tuple[Conv | Pointwise | Pooling, ...]:
+        """The layers before the head, in order."""
         return self.layers[:-1]
 
     @property
@@ -324,8 +363,11 @@ class Network:
             return self.stem.out_bits
         return 1 if self.encoding == "thermometer" else PIXEL_BITS
 
-    def source(self, place: int) -> int:
-        """Place of the layer whose planes the one at ``place`` reads: the one before by default."""
+    def source(self, place: int) -> int | None:
+        """Place of the layer whose planes the one at ``place`` reads: the one before by default.
+        None for a pooling, which reads a stream."""
+        if isinstance(self.layers[place], Pooling):
+            return None
         given = getattr(self.layers[place], "source", None)
         return place - 1 if given is None else given
 

@@ -14,7 +14,7 @@ from model import bits
 from model.errors import UserError
 from model.fixed_point import SLOPE_SHIFT
 from model.golden import EXACT_FLOAT32
-from model.network import INPUT, PIXEL_BITS, Conv, Head, Network, Pointwise, Stem, Stream
+from model.network import INPUT, PIXEL_BITS, Conv, Head, Network, Pointwise, Pooling, Stem, Stream
 
 __all__ = ["onnx_model"]
 
@@ -65,7 +65,10 @@ class _Graph:
         network = self.network
         self._image()
         for place, layer in enumerate(network.convs):
-            self._layer(place, layer, self.values[network.source(place)])
+            if isinstance(layer, Pooling):
+                self._outputs(place, layer, self.streams[layer.of])
+            else:
+                self._layer(place, layer, self.values[network.source(place)])
         scores = self._head(network.head, len(network.convs) - 1)
         self.nodes.append(
             helper.make_node("Cast", [scores], ["scores"], to=TensorProto.INT64)
@@ -117,6 +120,11 @@ class _Graph:
         values = self._sums(layer, given)
         if layer.stream is not None:
             values = self._stream(layer.stream, values)
+        self._outputs(place, layer, values)
+
+    def _outputs(
+        self, place: int, layer: Conv | Pointwise | Pooling | Stem, values: str
+    ) -> None:
         values = self._pool(layer.pool, values)
         if layer.stream is not None:
             self.streams[place] = values
@@ -186,7 +194,7 @@ class _Graph:
             return self._add("Floor", self._single("Add", mean, 0.5))
         return values
 
-    def _numbers(self, layer: Conv | Pointwise | Stem, values: str) -> str:
+    def _numbers(self, layer: Conv | Pointwise | Pooling | Stem, values: str) -> str:
         """The odd numbers that the planes of `model.fixed_point.planes_of` hold."""
         turned = _channels(1 - 2 * layer.flips.astype(np.int8))
         if layer.out_bits == 1 and layer.step == 0:

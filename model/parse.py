@@ -9,7 +9,18 @@ import numpy as np
 
 from model import bits
 from model.errors import UserError
-from model.network import INPUT, Conv, Head, Layer, Network, Pointwise, Prelu, Stem, Stream
+from model.network import (
+    INPUT,
+    Conv,
+    Head,
+    Layer,
+    Network,
+    Pointwise,
+    Pooling,
+    Prelu,
+    Stem,
+    Stream,
+)
 from model.rules import (
     MAX_CHANNELS,
     MAX_CLASSES,
@@ -142,6 +153,8 @@ def _build_layer(reader: _Reader, place: int, entry: dict) -> Layer:
     builders = {Conv.kind: _build_conv, Head.kind: _build_head}
     if reader.version >= 3:
         builders[Pointwise.kind] = _build_pointwise
+    if reader.version >= 4:
+        builders[Pooling.kind] = _build_pooling
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in builders:
         known = ", ".join(builders)
@@ -216,6 +229,24 @@ def _build_pointwise(
     )
 
 
+def _build_pooling(
+    reader: _Reader, place: int, entry: dict, name: str, height: int, width: int
+) -> Pooling:
+    what = f"layer {place} ({name})"
+    reader.only(entry, _BASE | {"channels", "pool", "of", "bits", "out_bits", "step"}, what)
+    c_out = reader.integer(entry, "channels", what, MAX_CHANNELS)
+    return Pooling(
+        name=name,
+        height=height,
+        width=width,
+        c_out=c_out,
+        pool=reader.text(entry, "pool", what),
+        of=reader.integer(entry, "of", what, place - 1, INPUT),
+        bits=reader.integer(entry, "bits", what, MAX_STREAM_BITS, 2),
+        **_planes(reader, str(place), entry, what, c_out),
+    )
+
+
 def _common(reader: _Reader, place: int, entry: dict, what: str, c_out: int) -> dict:
     """Fields that every convolution has."""
     return {
@@ -230,6 +261,12 @@ def _outputs(
 ) -> dict:
     """Fields of `_OUTPUTS` and their tensors; ``before`` is the last place that a residual may
     come from, None where there can be none."""
+    stream = _stream(reader, prefix, entry, what, c_out, before)
+    return _planes(reader, prefix, entry, what, c_out) | {"stream": stream}
+
+
+def _planes(reader: _Reader, prefix: str, entry: dict, what: str, c_out: int) -> dict:
+    """How a layer's outputs become planes."""
     out_bits = reader.optional(entry, "out_bits", what, MAX_VALUE_BITS, 1, 0)
     thresholds, flips = np.zeros(c_out, np.int32), np.zeros(c_out, bool)
     if out_bits:
@@ -242,7 +279,6 @@ def _outputs(
         "flips": flips,
         "out_bits": out_bits,
         "step": reader.optional(entry, "step", what, MAX_STREAM_BITS, 0, 0),
-        "stream": _stream(reader, prefix, entry, what, c_out, before),
     }
 
 

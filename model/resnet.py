@@ -1,10 +1,11 @@
 """Builds the torch network of a `model.nets.ResNetConfig`: Bi-Real shortcuts, all exportable.
 
 Each 3x3 layer adds its normed sums to the stream that came in and takes its input from that
-stream's signs. Where the map halves and the channels double, the shortcut is a 1x1 convolution at
-stride 2 with 8-bit weights **on the same bit planes as the 3x3 layer**, not on the stream as in the
-published networks: the accelerator then reads one set of planes for both and multiplies nothing
-but bits; it costs 8 * c_in * c_out bits.
+stream's signs. Where the map halves and the channels double, the shortcut is a 1x1 convolution with
+8-bit weights, **on bit planes**, not on the stream as in the published networks: the accelerator
+multiplies nothing but bits; it costs 8 * c_in * c_out bits. With the shortcut "stride" it has
+stride 2 and reads the planes of the 3x3 layer; with "mean" the stream is halved by a 2x2 mean, as
+in Bi-Real Net and ReActNet, and the convolution reads the signs of that.
 """
 
 import numpy as np
@@ -42,8 +43,11 @@ class Layer(nn.Module):
     ):
         super().__init__()
         self.sign = ShiftedSign(c_in) if config.shifts else Sign()
-        self.shortcut = None
+        self.shortcut = self.mean = None
         if stride > 1 or c_in != c_out:
+            if stride > 1 and config.shortcut == "mean":
+                self.mean, stride = nn.AvgPool2d(2), 1
+                self.shortcut_sign = ShiftedSign(c_in) if config.shifts else Sign()
             self.shortcut = PointConv2d(c_in, c_out, SHORTCUT_BITS, stride)
             self.shortcut_norm = nn.BatchNorm2d(c_out)
             self.shortcut_stream = Stream()
@@ -54,7 +58,8 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         planes = self.sign(x)
         if self.shortcut is not None:
-            x = self.shortcut_stream(self.shortcut_norm(self.shortcut(planes)))
+            halved = planes if self.mean is None else self.shortcut_sign(self.mean(x))
+            x = self.shortcut_stream(self.shortcut_norm(self.shortcut(halved)))
         return self.stream(self.norm(self.conv(planes)), x)
 
 

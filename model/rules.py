@@ -4,7 +4,7 @@ import numpy as np
 
 from model import bits
 from model.errors import UserError
-from model.network import INPUT, Conv, Head, Network, Pointwise, Stem
+from model.network import INPUT, Conv, Head, Network, Pointwise, Pooling, Stem
 
 __all__ = [
     "MAX_CHANNELS",
@@ -66,6 +66,10 @@ def check_network(network: Network, where: str) -> None:
     for place, layer in enumerate(network.layers[:-1]):
         what = f"layer {place} ({layer.name})"
         require(not isinstance(layer, Head), what, "only the last layer may be a head")
+        if isinstance(layer, Pooling):
+            _check_residual(require, network, place, what)
+            _check_pooling(require, network, place, what)
+            continue
         _check_input(require, network, place, what)
         if isinstance(layer, Conv):
             _check_conv(require, place, layer, what)
@@ -118,8 +122,20 @@ def _check_pointwise(require, place: int, layer: Pointwise, what: str) -> None:
     require(not layer.flatten or layer.stride == 1, what, "a flattened map has stride 1")
 
 
-def largest_sum(layer: Conv | Pointwise) -> int:
+def _check_pooling(require, network: Network, place: int, what: str) -> None:
+    """Its stream, which `_check_residual` has found to be there, can be pooled."""
+    layer = network.layers[place]
+    require(layer.pool in STREAM_POOLS[1:], what, f"pool {layer.pool!r} is not max2 or avg2")
+    given = network.producer(layer.of).stream.bits
+    require(layer.bits == given, what, f"pools a stream of {given} bits, not {layer.bits}")
+    _check_size(require, layer, what)
+    _check_stream(require, layer, what, str(place))
+
+
+def largest_sum(layer: Conv | Pointwise | Pooling) -> int:
     """What a layer's sums cannot exceed, either side of zero."""
+    if isinstance(layer, Pooling):
+        return 0
     features = layer.taps * (layer.c_in if isinstance(layer, Conv) else layer.codes.shape[1])
     return features * ((1 << layer.in_bits) - 1) * ((1 << layer.weight_bits) - 1)
 
@@ -128,12 +144,8 @@ def _check_outputs(require, layer: Conv | Pointwise, what: str, prefix: str) -> 
     require(layer.stride in STRIDES, what, f"stride {layer.stride!r} is not one of {STRIDES}")
     pools = POOLS if layer.stream is None else STREAM_POOLS
     require(layer.pool in pools, what, f"pool {layer.pool!r} is not one of {', '.join(pools)}")
-    _, height, width = layer.sums_shape
-    require(
-        layer.pool == "none" or min(height, width) >= 2,
-        what,
-        f"a {height}x{width} map cannot be pooled 2x2",
-    )
+    if layer.pool != "none":
+        _check_size(require, layer, what)
     if layer.stream is None:
         require(layer.out_bits == 1, what, f"out_bits {layer.out_bits} needs a stream")
         require(layer.step == 0, what, "a step needs a stream")
@@ -148,7 +160,14 @@ def _check_outputs(require, layer: Conv | Pointwise, what: str, prefix: str) -> 
     _check_stream(require, layer, what, prefix)
 
 
-def _check_stream(require, layer: Conv | Pointwise | Stem, what: str, prefix: str) -> None:
+def _check_size(require, layer: Conv | Pointwise | Pooling, what: str) -> None:
+    _, height, width = layer.sums_shape
+    require(min(height, width) >= 2, what, f"a {height}x{width} map cannot be pooled 2x2")
+
+
+def _check_stream(
+    require, layer: Conv | Pointwise | Pooling | Stem, what: str, prefix: str
+) -> None:
     stream = layer.stream
     require(2 <= stream.bits <= MAX_STREAM_BITS, what, f"{stream.bits} bits are no stream's")
     require(0 <= stream.shift <= MAX_SHIFT, what, f"shift {stream.shift} is past {MAX_SHIFT}")
@@ -168,13 +187,16 @@ def _check_residual(require, network: Network, place: int, what: str) -> None:
     if layer.stream is None or layer.stream.residual is None:
         return
     added = layer.stream.residual
-    require(INPUT <= added < place, what, f"adds the stream of {added}, not of a layer before it")
+    verb = "pools" if isinstance(layer, Pooling) else "adds"
+    require(
+        INPUT <= added < place, what, f"{verb} the stream of {added}, not of a layer before it"
+    )
     source = network.producer(added)
     given = getattr(source, "stream", None)
     named = "the input" if added == INPUT else f"layer {added}"
-    require(given is not None, what, f"adds the stream of {named}, which has none")
+    require(given is not None, what, f"{verb} the stream of {named}, which has none")
     shape = source.out_shape
-    require(shape == layer.sums_shape, what, f"adds a stream of {shape} to {layer.sums_shape}")
+    require(shape == layer.sums_shape, what, f"{verb} a stream of {shape}, not {layer.sums_shape}")
 
 
 def _check_stem(require, stem: Stem, image: tuple[int, int, int]) -> None:

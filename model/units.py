@@ -4,11 +4,12 @@ A unit is a convolution and what belongs to it, in the order in which the accele
 
     conv, [pool], norm, sign                              planes from thresholds on the sums
     conv, [norm], Stream(., [residual]), [pool], [sign]   a stream, and planes from it
+    pool, [sign]                                          a stream that others read as it is
 """
 
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from model.errors import UserError
 from model.watch import Call
@@ -20,12 +21,18 @@ __all__ = ["Graph", "Unit", "pool_kind"]
 class Unit:
     """A convolution's call, and the calls and units that belong to it. ``source`` and
     ``residual`` are units; None as a source is the input. ``made`` is the number of the call that
-    completes it: the order in which units can run."""
+    completes it: the order in which units can run. ``readers`` are the paths of what reads its
+    stream or planes, and whether they are pooled.
+
+    A maximum may come behind the planes (``pooled_planes``), and is one of the stream all the same.
+    Of a stream that others read before it is pooled, the pooling is a unit of its own: ``conv`` is
+    the pool's call, ``residual`` the unit whose ``stream`` it is."""
 
     conv: Call
     source: "Unit | None"
     pool: Call | None = None
     pooled_stream: bool = False
+    pooled_planes: bool = False
     norm: Call | None = None
     stream: Call | None = None
     residual: "Unit | None" = None
@@ -36,6 +43,23 @@ class Unit:
     @property
     def path(self) -> str:
         return self.conv.path
+
+    @property
+    def numbers(self) -> Tensor:
+        """The stream that it puts out: as the network ran, or would have with the pool first."""
+        if self.pooled_planes:
+            return self.pool.module(self.residual.numbers if self.pooling else self.stream.output)
+        return self.pool.output if self.pooled_stream else self.stream.output
+
+    @property
+    def levels(self) -> Tensor:
+        """Its planes' numbers, as the network ran."""
+        return (self.pool if self.pooled_planes else self.activation).output
+
+    @property
+    def pooling(self) -> bool:
+        """Whether it is a pool and nothing else."""
+        return self.conv is self.pool
 
 
 @dataclass(frozen=True, eq=False)

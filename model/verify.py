@@ -141,8 +141,7 @@ def first_difference(net: nn.Module, network: Network, image: np.ndarray) -> Dif
 
 def _in_stream(unit: Unit, expected: np.ndarray) -> Difference | None:
     stream = unit.stream.module
-    made = unit.pool.output if unit.pooled_stream else unit.stream.output
-    apart = np.abs(made.numpy().astype(np.float64) * 2.0**stream.fraction - expected)
+    apart = np.abs(unit.numbers.numpy().astype(np.float64) * 2.0**stream.fraction - expected)
     if not apart.any():
         return None
     limit = STEPS if stream.prelu is None else STEPS_PRELU
@@ -150,7 +149,7 @@ def _in_stream(unit: Unit, expected: np.ndarray) -> Difference | None:
 
 
 def _planes(unit: Unit, expected: np.ndarray, rounding: bool) -> Difference | None:
-    apart = np.abs(unit.activation.output.numpy() - expected)
+    apart = np.abs(unit.levels.numpy() - expected)
     return _difference(unit.path, "planes", apart, rounding) if apart.any() else None
 
 

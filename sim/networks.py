@@ -6,7 +6,8 @@
   Net (Liu et al. 2018): every 3x3 convolution has a shortcut of its own around it. Where the map is
   halved, the shortcut is a 1x1 convolution at stride 2 with 8-bit weights on the same planes. The
   stem is a 7x7 convolution at stride 2 and a 3x3 maximum, on the host; the head has 1,000 classes
-  over the last stream.
+  over the last stream. resnet18-mean has Bi-Real Net's own shortcuts there: a 2x2 mean of the
+  stream, and a 1x1 convolution at stride 1 with 8-bit weights on the signs of that.
 - resnet20, He et al. 2016, section 4.2, for images of 32 x 32, in the same form: a 3x3 stem on the
   host, 10 classes.
 - vgg-small as in LQ-Nets, Zhang et al. 2018, for images of 32 x 32: the first convolution on 8-bit
@@ -29,12 +30,13 @@ STEM_SCALE = {7: 4, 3: 1}  # image rows for one of the first map, by the stem's 
 @dataclass(frozen=True)
 class _Residual:
     """``size``: rows and columns of the first map; ``stages``: output channels and number of the
-    3x3 convolutions, each stage but the first at stride 2."""
+    3x3 convolutions, each stage but the first at stride 2; ``mean``: shortcuts halve by one."""
 
     size: int
     kernel: int
     stages: tuple[tuple[int, int], ...]
     classes: int
+    mean: bool = False
 
     def build(self, seed: int, tau: int, antipodal: bool, rows: int | None) -> Network:
         channels, scale = self.stages[0][0], STEM_SCALE[self.kernel]
@@ -54,8 +56,8 @@ class _Residual:
                     shortcut = graph.pointwise(
                         c_out,
                         weight_bits=8,
-                        source=before,
-                        stride=2,
+                        source=graph.pool(before) if self.mean else before,
+                        stride=1 if self.mean else 2,
                         stream=STREAM_BITS,
                         out_bits=0,
                     )
@@ -92,6 +94,7 @@ class _Plain:
 
 NETWORKS = {
     "resnet18": _Residual(56, 7, ((64, 4), (128, 4), (256, 4), (512, 4)), 1000),
+    "resnet18-mean": _Residual(56, 7, ((64, 4), (128, 4), (256, 4), (512, 4)), 1000, mean=True),
     "resnet34": _Residual(56, 7, ((64, 6), (128, 8), (256, 12), (512, 6)), 1000),
     "resnet20": _Residual(32, 3, ((16, 6), (32, 6), (64, 6)), 10),
     "vgg-small": _Plain((128, 128, 256, 256, 512, 512), (1, 3, 5), "binary", True),

@@ -63,14 +63,19 @@ def _add_layer(rng: random.Random, graph: GraphBuilder, antipodal: bool, last: b
     network = graph.network_so_far
     producers = {n: network.producer(n) for n in range(INPUT, len(graph.layers))}
     bits = {n: p.out_bits if n != INPUT else network.input_bits for n, p in producers.items()}
+    pooled = [n for n, p in producers.items() if _can_be_pooled(p)]
+    if pooled and rng.random() < 0.15:
+        out_bits = 1 if last else rng.choice([1, 1, 2])
+        graph.pool(rng.choice(pooled), rng.choice(["max2", "avg2"]), out_bits=out_bits)
+        return
     readable = [n for n in producers if bits[n]]
     source = rng.choice([readable[-1], rng.choice(readable)])
     planes, height, width = producers[source].planes_shape
     stride = rng.choice([1, 1, 2])
     size = (-(-height // stride), -(-width // stride))
     outputs, channels = _outputs(rng, last), rng.randint(1, 9)
-    if "stream" not in outputs and min(size) >= 2 and rng.random() < 0.4:
-        outputs["pool"] = "max2"
+    if min(size) >= 2 and rng.random() < 0.4:
+        outputs["pool"] = rng.choice(["max2", "avg2"]) if "stream" in outputs else "max2"
     if "stream" in outputs:
         fitting = [
             n
@@ -88,6 +93,10 @@ def _add_layer(rng: random.Random, graph: GraphBuilder, antipodal: bool, last: b
         padding = rng.choice(["zero", "zero", "plus", "minus"])
         tau = rng.choice([3, 4, 5])
         graph.conv(channels, tau=tau, antipodal=antipodal, padding=padding, **common)
+
+
+def _can_be_pooled(producer) -> bool:
+    return getattr(producer, "stream", None) is not None and min(producer.out_shape[1:]) >= 2
 
 
 def _outputs(rng: random.Random, last: bool) -> dict:

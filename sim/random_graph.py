@@ -12,7 +12,7 @@ that a test says what it is about::
 import numpy as np
 
 from model import bits
-from model.network import INPUT, Conv, Head, Network, Pointwise, Prelu, Stem, Stream
+from model.network import INPUT, Conv, Head, Network, Pointwise, Pooling, Prelu, Stem, Stream
 from model.rules import check_network
 from sim.synthetic import random_codebook
 
@@ -126,6 +126,20 @@ class GraphBuilder:
             **self._outputs(c_out, spread, **outputs),
         )
         self.layers.append(layer)
+        return len(self.layers) - 1
+
+    def pool(
+        self, of: int, kind: str = "avg2", *, out_bits: int = 1, step: int | None = None
+    ) -> int:
+        """A pooling of the stream of the layer at place ``of``."""
+        producer = self.network_so_far.producer(of)
+        c_out, height, width = producer.out_shape
+        bits = producer.stream.bits
+        made = self._outputs(c_out, 1.0, stream=bits, out_bits=out_bits, step=step)
+        del made["stream"]
+        self.layers.append(
+            Pooling(f"pool{len(self.layers)}", height, width, c_out, kind, of, bits, **made)
+        )
         return len(self.layers) - 1
 
     def head(self, classes: int = 10, *, on: str = "planes", flatten: bool = False) -> Network:

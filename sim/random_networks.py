@@ -110,11 +110,16 @@ KINDS = {
     "1x1 layers": _layers(lambda conv, plan, pixels: isinstance(conv, Pointwise)),
     "weights of several bits": _layers(lambda conv, plan, pixels: conv.weight_bits > 1),
     "activations of several bits": _layers(lambda conv, plan, pixels: conv.in_bits > 1),
-    "padded by ones": _layers(lambda conv, plan, pixels: conv.padding != "zero"),
+    "padded by ones": _layers(
+        lambda conv, plan, pixels: isinstance(conv, Conv) and conv.padding != "zero"
+    ),
     "streams": _layers(lambda conv, plan, pixels: conv.stream is not None),
     "residual additions": _layers(
         lambda conv, plan, pixels: conv.stream is not None and conv.stream.residual is not None
     ),
+    "streams pooled": _layers(lambda conv, plan, pixels: plan.pools_stream),
+    "means": _layers(lambda conv, plan, pixels: conv.pool == "avg2"),
+    "streams pooled beside": _layers(lambda conv, plan, pixels: plan.stands_in),
     "PReLUs": _layers(lambda conv, plan, pixels: conv.stream is not None and conv.stream.prelu),
     "layers that read an earlier one": lambda trial: not trial.program.chain,
     "stems": lambda trial: trial.program.network.stem is not None,

@@ -7,7 +7,7 @@ import numpy as np
 
 from model import bits
 from model.format import Conv, Head, Network
-from model.network import Pointwise
+from model.network import Pointwise, Pooling
 
 __all__ = ["Case", "random_case", "random_codebook", "random_images", "random_network"]
 
@@ -100,10 +100,13 @@ class Case:
         return f"{self.shape}, {len(self.images)}{kind} images {self.network.image}: {convs}"
 
 
-def _words(layer: Conv | Pointwise) -> str:
+def _words(layer: Conv | Pointwise | Pooling) -> str:
     """A layer in a few words."""
+    if isinstance(layer, Pooling):
+        size = f"{layer.c_out} on {layer.height}x{layer.width}"
+        return f"{layer.pool} of the stream of {layer.of}, {size}, to {layer.out_bits} bits"
     text = f"{layer.c_in}->{layer.c_out} on {layer.height}x{layer.width}"
-    text += " stride 2" * (layer.stride == 2) + " pooled" * (layer.pool == "max2")
+    text += " stride 2" * (layer.stride == 2) + f" {layer.pool}" * (layer.pool != "none")
     if isinstance(layer, Pointwise):
         text += f" 1x1 of {layer.weight_bits} bits"
     else:

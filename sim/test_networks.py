@@ -16,6 +16,7 @@ from sim.verify import verify
 # (3x3 convolutions, 1x1 convolutions, weights of the 3x3 ones, image)
 PUBLISHED = {
     "resnet18": (16, 3, 10_985_472, (3, 224, 224)),
+    "resnet18-mean": (16, 3, 10_985_472, (3, 224, 224)),
     "resnet34": (32, 3, 21_086_208, (3, 224, 224)),
     "resnet20": (18, 2, 267_264, (3, 32, 32)),
     "vgg-small": (6, 0, 4_574_592, (3, 32, 32)),

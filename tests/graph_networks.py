@@ -1,4 +1,4 @@
-"""Small networks of format version 3 that between them use everything there is in it."""
+"""Small networks of format versions 3 and 4 that between them use everything there is in them."""
 
 from model.network import INPUT, Network
 from sim.random_graph import GraphBuilder
@@ -42,4 +42,18 @@ def stem_without_pool(seed: int) -> Network:
     return graph.head()
 
 
-NETWORKS = (residual, with_stem, dense, stem_without_pool)
+def pooled(seed: int) -> Network:
+    """Version 4: streams that are pooled for one reader and not for another."""
+    graph = GraphBuilder(seed, (2, 9, 8), stem={"c_out": 6, "stream": 11})
+    first = graph.conv(6, stream=12)
+    half = graph.pool(first, "avg2", out_bits=3)
+    side = graph.pointwise(9, source=half, stream=12, out_bits=0)
+    graph.conv(9, source=first, pool="max2", stream=12)
+    graph.conv(9, stream=12, residual=side)
+    graph.pool(INPUT, "max2", out_bits=0)
+    graph.conv(5, source=first, pool="avg2", stream=9, prelu=True)
+    graph.pool(6, "max2")
+    return graph.head(on="stream")
+
+
+NETWORKS = (residual, with_stem, dense, stem_without_pool, pooled)

@@ -25,11 +25,15 @@ def noise(seed: int, count: int, image: tuple[int, int, int]) -> np.ndarray:
 
 
 @cache
-def trained(shifts: bool, seed: int, steps: int = 75) -> nn.Sequential:
+def trained(
+    shifts: bool, seed: int, steps: int = 75, shortcut: str = "stride"
+) -> nn.Sequential:
     """A residual network with a down-sampling shortcut; for the last third of the steps batch norm
     is fixed and the streams have their grids, as `model.training.loop` does it."""
     torch.manual_seed(seed)
-    config = ResNetConfig("tiny", DIGIT, ((16, 2), (32, 2)), shifts=shifts, padding="minus")
+    config = ResNetConfig(
+        "tiny", DIGIT, ((16, 2), (32, 2)), shifts=shifts, padding="minus", shortcut=shortcut
+    )
     net = build(config, 5, "antipodal", seed)
     data = datasets.load("digits", split="train")
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)

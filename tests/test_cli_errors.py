@@ -69,7 +69,7 @@ def altered(blob: bytes) -> bytes:
 
 
 def newer(blob: bytes) -> bytes:
-    return blob.replace(b'"format":"1"', b'"format":"4"')
+    return blob.replace(b'"format":"1"', b'"format":"9"')
 
 
 @pytest.mark.parametrize("command", USERS.values(), ids=USERS)
@@ -79,7 +79,7 @@ class TestModelFile:
 
     @pytest.mark.parametrize(
         ("damage", "word"),
-        [(truncated, "truncated"), (altered, "altered"), (newer, "version '4'")],
+        [(truncated, "truncated"), (altered, "altered"), (newer, "version '9'")],
         ids=["truncated", "altered", "newer"],
     )
     def test_damaged(self, run, command, damage, word, tmp_path):

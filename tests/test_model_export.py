@@ -190,7 +190,7 @@ def rest():
         (lambda: stack(conv(), nn.MaxPool2d(2, ceil_mode=True), *rest()), r"^2: only"),
         (lambda: stack(conv(), Sign()), r"^2: a Sign cannot read .* of 1: put a BatchNorm2d"),
         (lambda: stack(conv(), nn.BatchNorm2d(8)), r"^3: a Head cannot read normed sums of 2"),
-        (lambda: stack(conv(), *rest(), nn.MaxPool2d(2)), r"^4: a MaxPool2d cannot read bit pl"),
+        (lambda: stack(conv(), *rest(), nn.MaxPool2d(2)), r"^4: pool a convolution's sums, before"),
         (
             lambda: stack(conv(), nn.BatchNorm2d(8, track_running_stats=False), Sign()),
             r"^2: a BatchNorm2d without running",

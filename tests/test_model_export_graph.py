@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from residual_nets import Everything, noise, wild  # noqa: E402
+from torch import nn  # noqa: E402
 
 from model.errors import UserError  # noqa: E402
 from model.export import export  # noqa: E402
@@ -56,10 +57,24 @@ class PoolFirst(Everything):
         return self.head(self.stream1(self.norm1(self.most(x))))
 
 
-class Unpooled(Everything):
+class PooledPlanes(Everything):
     def forward(self, images):
-        x = self.stream1(self.norm1(self.conv1(self.input(images))))
-        self.mean(x)
+        x = self.most(self.sign(self.norm1(self.conv1(self.input(images)))))
+        return self.head(self.stream2(self.norm2(self.conv2(x))))
+
+
+class MeanOfPlanes(Everything):
+    def forward(self, images):
+        x = self.mean(self.levels(self.stream1(self.norm1(self.conv1(self.input(images))))))
+        return self.head(self.stream2(self.norm2(self.conv2(x))))
+
+
+class UnpooledStem(Everything):
+    def forward(self, images):
+        stem, most = PixelConv2d(2, 8, 3), nn.MaxPool2d(3, 2, 1)
+        self.add_module("stem", stem), self.add_module("most3", most)
+        x = self.stream1(stem(images))
+        most(x)
         return self.head(self.stream2(self.norm2(self.conv2(self.levels(x))), x))
 
 
@@ -102,7 +117,9 @@ class TwoInputs(Everything):
         (TwoSigns, r"^levels: conv1 has shifted already; a layer has one activation"),
         (TwoNorms, r"^norm1: conv1 has norm2 already; a layer has one norm"),
         (PoolFirst, r"^stream1: pooling must come behind the Stream"),
-        (Unpooled, r"^levels: reads the stream of conv1 before mean; let it read the pooled one"),
+        (PooledPlanes, r"^most: pool a convolution's sums, before the planes are made"),
+        (MeanOfPlanes, r"^mean: this pooling must come behind a Stream"),
+        (UnpooledStem, r"^conv2: reads the stream of stem before most3; let it read the pooled"),
         (ResidualOfPlanes, r"^stream2: the residual is bit planes, not a Stream's output"),
         (ManyBits, r"^levels: a Quantise of several bits needs a Stream before it"),
         (WrongBits, r"^conv2: is made for inputs of 3 bits and is fed 1: say in_bits=1"),

@@ -269,6 +269,41 @@ def test_older_versions_hold_none_of_it(make, tmp_path):
         refused(blob, tmp_path / "bad.safetensors")
 
 
+POOLS = {
+    "an older version": (lambda entry: None, "3", "kind 'pool' is not known"),
+    "no pool": (lambda entry: entry.update(pool="none"), "4", "'none' is not max2 or avg2"),
+    "a stem's pool": (lambda entry: entry.update(pool="max3"), "4", "'max3' is not max2 or avg2"),
+    "of a later layer": (lambda entry: entry.update(of=1), "4", "of must be a whole number from"),
+    "of the image": (lambda entry: entry.update(of=-1), "4", "pools the stream of the input"),
+    "without a stream": (lambda entry: entry.pop("of"), "4", "of must be a whole number"),
+    "another size": (lambda entry: entry.update(height=4), "4", "pools a stream of (4, 5, 6), not"),
+    "other channels": (lambda entry: entry.update(channels=3), "4", "shape (4,) is not (3,)"),
+    "other bits": (lambda entry: entry.update(bits=9), "4", "a stream of 10 bits, not 9"),
+    "a weight": (lambda entry: entry.update(tau=5), "4", "the field 'tau' is not known"),
+    "a large step": (lambda entry: entry.update(step=10), "4", "step 10 is past"),
+}
+
+
+@pytest.mark.parametrize(("change", "version", "problem"), POOLS.values(), ids=POOLS)
+def test_poolings_that_are_refused(change, version, problem, seed, tmp_path):
+    graph = GraphBuilder(seed, (1, 5, 6))
+    graph.pool(graph.conv(4, stream=10))
+    description, tensors = apart(graph.head(), tmp_path)
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(write_plainly(description, tensors, {"format": "4"}))
+    assert format.load(path).convs[1].stream.residual == 0
+    change(description["layers"][1])
+    text = refused(write_plainly(description, tensors, {"format": version}), path)
+    assert problem in text and ("layer 1" in text or "1.thresholds" in text)
+
+
+def test_one_pixel_cannot_be_pooled(seed):
+    graph = GraphBuilder(seed, (1, 1, 6))
+    graph.pool(graph.conv(4, stream=10))
+    with pytest.raises(UserError, match=r"layer 1 \(pool1\): a 1x6 map cannot be pooled 2x2"):
+        graph.head()
+
+
 def test_the_oldest_version_that_will_do(tmp_path):
     """A padding or a source makes a file version 3, and is refused under an older one."""
     network = GraphBuilder(1, (1, 6, 6))

@@ -16,9 +16,10 @@ from model.calibrate import calibrate, calibrated, streams_of  # noqa: E402
 from model.errors import CheckError, UserError  # noqa: E402
 from model.export import export, graph  # noqa: E402
 from model.nets import NETS, NetConfig  # noqa: E402
-from model.network import INPUT, Conv, Pointwise  # noqa: E402
+from model.network import INPUT, Conv, Pointwise, Pooling  # noqa: E402
 from model.network import Prelu as PreluLayer  # noqa: E402
 from model.network import Stream as StreamLayer  # noqa: E402
+from model.quantised import PointConv2d  # noqa: E402
 from model.saturation import saturation  # noqa: E402
 from model.stack import build  # noqa: E402
 from model.streams import Stream  # noqa: E402
@@ -46,6 +47,74 @@ def test_float_and_integer_classes_agree(shifts, seed, tmp_path):
         golden.classify(format.load(path), TEST.images), golden.classify(network, TEST.images)
     )
     assert max(saturation(network, TEST.images[:100]).values()) < 1e-3
+
+
+@pytest.mark.parametrize("shifts", [False, True])
+def test_a_mean_in_the_shortcut(shifts, seed, tmp_path):
+    """Half of the stream for the 1x1 convolution at stride 1, all of it for the 3x3 one."""
+    net = trained(shifts, seed, shortcut="mean")
+    network = export(net, DIGIT, "tiny")
+    _, second, half, side, down, _ = network.convs
+    assert isinstance(half, Pooling) and (half.pool, half.of, half.name) == (
+        "avg2", 1, "layer2_1.mean"
+    )  # fmt: skip
+    assert half.bits == second.stream.bits and half.out_bits == 1
+    assert side.stride == 1 and side.source is None and side.weight_bits == 8
+    assert down.stride == 2 and down.source == 1 and down.stream.residual == 3
+    agreement = compare(net, network, TEST.images, TEST.labels)
+    assert agreement.disagreements == 0 and agreement.golden_accuracy > 0.7
+    assert all(first_difference(net, network, image[None]) is None for image in TEST.images[:20])
+    path = tmp_path / "tiny.safetensors"
+    format.save(network, path)
+    assert b'"format":"4"' in path.read_bytes()
+    again = golden.trace(format.load(path), TEST.images[:50])
+    assert np.array_equal(again.scores, golden.trace(network, TEST.images[:50]).scores)
+    assert max(saturation(network, TEST.images[:100]).values()) < 1e-3
+
+
+class Pooled(Everything):
+    """Streams pooled between layers, once more, behind their planes, and for nobody."""
+
+    def forward(self, images):
+        x = self.stream1(self.norm1(self.conv1(self.input(images))))
+        planes = self.levels(x)
+        self.most(x)
+        half = self.most(planes)
+        y = self.stream2(self.norm2(self.conv2(half)), residual=self.most(x))
+        z = self.norm3(self.conv3(self.shifted(self.mean(y))))
+        z = self.shifted3(self.mean3(self.stream3(z)))
+        w = self.sign(self.norm4(self.conv4(z)))
+        return self.head(self.stream5(self.conv5(w)))
+
+    def __init__(self):
+        super().__init__()
+        self.mean3, self.stream3 = nn.AvgPool2d(2), Stream()
+        self.conv4 = PointConv2d(12, 20, flatten=True)
+
+
+def test_pools_between_layers(seed):
+    """What a stream's pool is joined to follows from who else reads it."""
+    net = wild(Pooled(), seed, OWN)
+    network = export(net, OWN, "pooled")
+    kinds = [(layer.name, layer.kind, getattr(layer, "pool", None)) for layer in network.convs]
+    assert kinds == [
+        ("conv1", "conv3x3", "none"),
+        ("most", "pool", "max2"),
+        ("most", "pool", "max2"),
+        ("conv2", "conv3x3", "avg2"),
+        ("conv3", "conv1x1", "avg2"),
+        ("conv4", "conv1x1", "none"),
+        ("conv5", "conv1x1", "none"),
+    ]
+    first, planes, numbers = network.convs[:3]
+    assert first.out_bits == 3 and (planes.of, planes.out_bits) == (0, 3)
+    assert (numbers.of, numbers.out_bits) == (0, 0)
+    assert network.convs[3].source == 1 and network.convs[3].stream.residual == 2
+    images = noise(seed, 300, OWN)
+    agreement = compare(net, network, images, np.zeros(300))
+    assert agreement.disagreements <= 3 and len(np.unique(golden.classify(network, images))) > 1
+    differences = [first_difference(net, network, image[None]) for image in images[:40]]
+    assert all(d is None or d.layer == "conv4" for d in differences)
 
 
 def test_layers_places_and_names(seed):

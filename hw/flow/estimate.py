@@ -21,6 +21,7 @@ from hw.link.identity import buffer_depth
 from hw.maps.banks import BANKS
 from hw.program import Program
 from hw.rom import in_block
+from hw.stream.pool import MEAN_BITS
 
 __all__ = [
     "CALIBRATION", "block_rams", "estimate", "least_luts", "memories", "shape_terms", "without_dsp",
@@ -131,6 +132,7 @@ def _stream_memories(program: Program) -> list[tuple[str, int, int]]:
         ("ram", shape.value * pixels, program.sizes.stream_words),
         ("rom", shape.word.size, len(program.images.streams)),
         ("ram", program.most_planes * pixels, queued),
+        ("ram", (shape.value + MEAN_BITS) * pixels, program.stream_pool_words),
         *_input_stream(program),
     ]
 

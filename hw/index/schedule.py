@@ -32,6 +32,7 @@ class _Demand:
     """When a layer wants index words: ``c_out`` a pass, passes ``pass_cycles`` apart.
 
     ``tiles`` is how often it wants the same words, those of ``groups`` passes.
+    Of a layer that is ``silent``, none come through the port.
     ``lead`` cycles from the layer's first one to its first word; ``tail`` from behind its last
     word to the next layer's first cycle.
     """
@@ -43,6 +44,7 @@ class _Demand:
     resident: bool
     lead: int
     tail: int
+    silent: bool
 
 
 def index_waits(program: Program) -> tuple[int, ...]:
@@ -59,6 +61,7 @@ def index_waits(program: Program) -> tuple[int, ...]:
             resident(program, plan),
             SETUP + timing.reading(plan.reads).prepare,
             timing.layer_drain(plan.c_out, plan.out_bits),
+            plan.stands_in,
         )
         for plan in program.plans
     )
@@ -78,7 +81,7 @@ def _waits(port: IndexPort, width: int, demands: tuple[_Demand, ...]) -> tuple[i
     for layer in demands:
         begin = now + layer.lead
         waited = 0
-        for tile in range(layer.tiles):
+        for tile in range(0 if layer.silent else layer.tiles):
             for group in range(layer.groups):
                 base = begin + (tile * layer.groups + group) * layer.pass_cycles
                 if layer.resident and tile:

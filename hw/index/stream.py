@@ -35,6 +35,8 @@ def index_stream(program: Program) -> np.ndarray:
     width, port = program.parameters.index_bits, program.index_port.bits
     parts = []
     for plan in program.plans:
+        if not plan.index_words:
+            continue
         words = program.images.indices[plan.index_base :][: plan.index_words]
         packed = b"".join(word.to_bytes(-(-width // 8), "little") for word in words)
         table = np.frombuffer(packed, np.uint8).reshape(len(words), -1)

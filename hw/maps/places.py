@@ -88,5 +88,8 @@ def _stream_spans(network: Network, pixels: int) -> dict[int, Span]:
         channels, height, width = network.producer(n).out_shape
         last = max(reader for reader, added in residuals.items() if added == n)
         first = spans[owner].first if owner in spans else n
-        spans[owner] = Span(tiles(height, width, pixels) * channels, first, last)
+        words = tiles(height, width, pixels) * channels
+        # A pooled stream is smaller than the one whose place it takes.
+        words = max(words, spans[owner].words) if owner in spans else words
+        spans[owner] = Span(words, first, last)
     return spans

@@ -2,10 +2,12 @@
 
 A map lies in the order in which it is computed, ``base + tile * channels + channel``, so writing
 and reading are counting. A residual has the shape of what it is added to and is wanted in the same
-order; its place may be written again as soon as it was read (`hw.maps.places`).
+order; its place may be written again as soon as it was read (`hw.maps.places`). A pooled stream
+lies there in the order in which its words are complete. Of a row whose last tile holds nothing but
+an odd last column, pooling leaves that tile out, and reading passes over it: ``skip`` words.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -18,19 +20,20 @@ class StreamMemory(wiring.Component):
 
     Parameters
     ----------
-    width : bits of a word. depth : words.
+    width : bits of a word. depth : words. skips : the most words passed over; 0 for never.
 
     Members
     -------
     start : In, strobe before a layer's first read or write, with read_base and write_base : In,
         places of the residual and of what is written.
     read : In, strobe; data : Out, the next word of the residual, one cycle later.
+    row_end : In, with ``read``, so many words of the residual are passed over: ``skip``, In.
     write : In, strobe; word : In, the next one to be written.
     """
 
     latency = 1
 
-    def __init__(self, width: int, depth: int):
+    def __init__(self, width: int, depth: int, skips: int = 0):
         self.depth = depth
         address = range(max(depth, 2))
         super().__init__(
@@ -39,6 +42,8 @@ class StreamMemory(wiring.Component):
                 "read_base": In(address),
                 "write_base": In(address),
                 "read": In(1),
+                "row_end": In(1),
+                "skip": In(range(skips + 1)),
                 "data": Out(width),
                 "write": In(1),
                 "word": In(width),
@@ -59,7 +64,7 @@ class StreamMemory(wiring.Component):
             write.en.eq(self.write),
         ]
         with m.If(self.read):
-            m.d.sync += reads.eq(reads + 1)
+            m.d.sync += reads.eq(reads + 1 + Mux(self.row_end, self.skip, 0))
         with m.If(self.write):
             m.d.sync += writes.eq(writes + 1)
         with m.If(self.start):

@@ -14,8 +14,9 @@ from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
+from hw.stream.pool import StreamPool
 from model.fixed_point import SLOPE_SHIFT
-from model.network import Conv, Network, Pointwise
+from model.network import Conv, Network, Pointwise, Pooling
 from model.rules import largest_sum
 
 __all__ = ["StreamShape", "channel_words", "cut_of", "stream_shape"]
@@ -28,7 +29,7 @@ class StreamShape:
     ``multiplier``, ``offset``, ``threshold``, ``before``, ``after``: the channels' numbers.
     ``scaled``: a sum behind its shift. ``value``: the stream. ``shifts``, ``widths``: those of the
     layers; ``cuts``: (out_bits, step) of the layers that put out planes. ``prelu``: a layer has
-    one.
+    one. ``pools``: how layers pool their streams, see `hw.stream.pool`.
     """
 
     multiplier: int
@@ -42,6 +43,7 @@ class StreamShape:
     widths: tuple[int, ...]
     cuts: tuple[tuple[int, int], ...]
     prelu: bool
+    pools: tuple[str, ...] = ()
 
     @property
     def most_planes(self) -> int:
@@ -54,9 +56,14 @@ class StreamShape:
         return 6 if self.prelu else 3
 
     @property
+    def pool_latency(self) -> int:
+        """Cycles from a number of the stream to the pooled one."""
+        return StreamPool.latency if self.pools else 0
+
+    @property
     def latency(self) -> int:
-        """Cycles of the stream unit from a sum to its planes."""
-        return self.value_latency + 1
+        """Cycles of the stream unit, and of the pool within it, from a sum to its planes."""
+        return self.value_latency + self.pool_latency + 1
 
     @property
     def word(self) -> data.StructLayout:
@@ -77,6 +84,8 @@ def stream_shape(network: Network) -> StreamShape | None:
     if not layers:
         return None
     streams = [layer.stream for layer in layers]
+    # A pooling's sums count nothing, shifted or not (`hw.stand_in`).
+    shifts = {layer.stream.shift for layer in layers if not isinstance(layer, Pooling)}
     # Its stream may be added, whatever its width.
     added = [network.stem.stream] if network.stem else []
     bent = [stream.prelu for stream in streams if stream.prelu is not None]
@@ -88,14 +97,15 @@ def stream_shape(network: Network) -> StreamShape | None:
         threshold=_signed_bits(*(layer.thresholds for layer in layers)),
         before=_signed_bits(*(prelu.before for prelu in bent)),
         after=_signed_bits(*(prelu.after for prelu in bent)),
-        shifts=tuple(sorted({stream.shift for stream in streams})),
+        shifts=tuple(sorted(shifts or {0})),
         widths=tuple(sorted({stream.bits for stream in streams})),
         cuts=tuple(sorted({cut_of(layer) for layer in layers if layer.out_bits})),
         prelu=bool(bent),
+        pools=tuple(sorted({layer.pool for layer in layers} - {"none"})),
     )
 
 
-def cut_of(layer: Conv | Pointwise) -> tuple[int, int]:
+def cut_of(layer: Conv | Pointwise | Pooling) -> tuple[int, int]:
     """(out_bits, step) of a layer; where there is one plane, the step makes no difference."""
     return layer.out_bits, layer.step if layer.out_bits > 1 else 0
 
@@ -107,7 +117,7 @@ def _signed_bits(*numbers: np.ndarray) -> int:
     return max(bits_for(low, require_sign_bit=True), bits_for(high, require_sign_bit=True))
 
 
-def _scaled_range(layer: Conv | Pointwise) -> np.ndarray:
+def _scaled_range(layer: Conv | Pointwise | Pooling) -> np.ndarray:
     """The least and the greatest that a layer's scaled sums can be."""
     stream, most = layer.stream, largest_sum(layer)
     product = most * np.abs(stream.multipliers.astype(np.int64))

@@ -3,16 +3,16 @@
 ::
 
     starts' lowest bit -.
-    accumulated sum ----+-> stream unit --> stream word (+ its place) --> stream memory
-    channel's numbers ------->  ^    '----> planes of the stream               |
-                                '---- residual --------------------------------'
+    accumulated sum ----+-> stream unit -> [pool] -> stream word (+ its place) --> stream memory
+    channel's numbers ------->  ^             '----> planes of the stream               |
+                                '---- residual -----------------------------------------'
 
 The array's sums are half of the convolution (`hw.starts`); the lowest bit comes back here, from
 the lane's place in the map, where a layer with a stream has an odd number of input channels.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -26,6 +26,7 @@ from hw.program import Program
 from hw.rom import rom
 from hw.starts import Starts
 from hw.stream.memory import StreamMemory
+from hw.stream.pool import StreamPool
 from hw.stream.unit import StreamUnit
 
 __all__ = ["StreamSide"]
@@ -110,18 +111,20 @@ class StreamSide(wiring.Component):
             unit.width.eq(d.width),
             unit.cut.eq(d.cut),
             self.planes.eq(unit.planes),
-            self.values.eq(unit.values),
         ]
         tag = delay(m, tag, 1, "tag_unit")
         # A residual must be there in the unit's third cycle.
-        reading = delay(m, tag.valid & tag.last_group, 2 - StreamMemory.latency, "reading")
+        ahead = 2 - StreamMemory.latency
+        reading = delay(m, tag.valid & tag.last_group, ahead, "reading")
+        row_end = delay(m, tag.last_channel & tag.row_end, ahead, "row_end")
+        skip = d.skip if "skip" in d.shape().members else Const(0, 0)
         if program.keeps_input:
-            inputs = self._inputs(m, reading)
+            inputs = self._inputs(m, reading, Mux(row_end, skip, 0))
             with m.If(d.adds_input):
                 m.d.comb += unit.residual.eq(inputs)
         if program.sizes.stream_words:
             m.submodules.memory = memory = StreamMemory(
-                len(unit.values.as_value()), program.sizes.stream_words
+                len(unit.values.as_value()), program.sizes.stream_words, (1 << len(skip)) - 1
             )
             with m.If(d.adds):
                 m.d.comb += unit.residual.eq(memory.data)
@@ -130,12 +133,20 @@ class StreamSide(wiring.Component):
                 memory.read_base.eq(d.residual),
                 memory.write_base.eq(d.kept),
                 memory.read.eq(reading),
+                memory.row_end.eq(row_end),
+                memory.skip.eq(skip),
                 memory.write.eq(self.valid & d.keeps),
-                memory.word.eq(unit.values),
+                memory.word.eq(self.values),
             ]
         tag = delay(m, tag, unit.value_latency, "tag_values")
+        values = unit.values
+        if shape.pools:
+            values = self._pooled(m, tag)
+            m.d.comb += unit.pooled.eq(values)
+            tag = delay(m, tag, shape.pool_latency, "tag_pooled")
         m.d.comb += [
-            self.valid.eq(tag.valid & tag.last_group & d.streams),
+            self.values.eq(values),
+            self.valid.eq(tag.valid & tag.last_group & tag.emit & d.streams),
             self.channel.eq(tag.channel),
         ]
         with m.If(self.valid & tag.last_channel):
@@ -144,9 +155,38 @@ class StreamSide(wiring.Component):
             m.d.sync += self.tile.eq(0)
         return m
 
-    def _inputs(self, m: Module, reading) -> Value:
+    def _pooled(self, m: Module, tag) -> data.View:
+        """The unit's values pooled, where the layer wants that; ``tag`` comes with them."""
+        program, d, shape = self.program, self.descriptor, self.program.stream_shape
+        plans = [plan for plan in program.wired if plan.pools_stream]
+        m.submodules.pool = pool = StreamPool(
+            shape.pools,
+            tuple(geometry.outputs for geometry in program.geometries),
+            {plan.geometry for plan in plans},
+            bits=shape.value,
+            pixels=program.parameters.pixels,
+            slots=max(plan.slots for plan in plans),
+            depth=program.stream_pool_words,
+            channels=len(tag.channel),
+            side_by_side=any(plan.pool_cut for plan in plans),
+        )
+        m.d.comb += [
+            pool.values.eq(self._unit.values),
+            pool.valid.eq(tag.valid & tag.last_group),
+            *(
+                getattr(pool, name).eq(getattr(tag, name))
+                for name in ("channel", "slot", "fresh", "last_channel", "row_end")
+            ),
+            pool.pool.eq(d.pools_stream),
+            pool.cut.eq(d.pool_cut),
+            pool.largest.eq(d.largest),
+            pool.geometry.eq(d.geometry),
+        ]
+        return pool.pooled
+
+    def _inputs(self, m: Module, reading, skip: Value) -> Value:
         """The stem's stream of the running image, a word later than the strobe; values as wide as
-        those of the unit. The halves lie one above the other."""
+        those of the unit. The halves lie one above the other. ``skip`` words are passed over."""
         words, pixels = self.program.input_stream_words, self.program.parameters.pixels
         memory = Memory(shape=len(self.input_word), depth=max(2 * words, 2), init=[])
         m.submodules.inputs = memory
@@ -157,7 +197,7 @@ class StreamSide(wiring.Component):
             write.addr.eq(self.input_address + Mux(self.input_half, words, 0)),
         ]
         with m.If(reading):
-            m.d.sync += read.addr.eq(read.addr + 1)
+            m.d.sync += read.addr.eq(read.addr + 1 + skip)
         with m.If(self.start):
             m.d.sync += read.addr.eq(Mux(self.half, words, 0))
         bits = self.program.network.stem.stream.bits

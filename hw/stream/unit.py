@@ -12,6 +12,9 @@ by side, the channel's numbers broadcast to them::
     5       >> 6 where negative, + after, saturated        after    /
     last    value; in its place: levels against the threshold
 
+Where streams are pooled, the values leave the unit for `hw.stream.pool` and come back, and only
+then are compared.
+
 The shift belongs to a layer. A network has few different ones, so it is a multiplexer over these,
 as are the stream's width and the way it is cut into planes.
 """
@@ -31,7 +34,8 @@ __all__ = ["StreamUnit", "hold"]
 class StreamUnit(wiring.Component):
     """See the module.
 
-    ``value_latency`` is 3 cycles, 6 with a PReLU; ``latency``, that of ``planes``, one more.
+    ``value_latency`` is 3 cycles, 6 with a PReLU; ``latency``, that of ``planes``, one more and, if
+    streams are pooled, what that takes.
 
     Parameters
     ----------
@@ -45,6 +49,8 @@ class StreamUnit(wiring.Component):
         a layer.
     values : Out, [P] signed, the stream. planes : Out, [most_planes] words of P bits, highest
         plane first.
+    pooled : In, [P] signed, the stream behind its pool, ``shape.pool_latency`` cycles after the
+        values; only if streams are pooled.
     """
 
     def __init__(self, shape: StreamShape, *, pixels: int, sum_bits: int):
@@ -60,6 +66,7 @@ class StreamUnit(wiring.Component):
                 "width": In(range(max(len(shape.widths), 2))),
                 "cut": In(range(max(len(shape.cuts), 2))),
                 "values": Out(values),
+                **({"pooled": In(values)} if shape.pools else {}),
                 "planes": Out(data.ArrayLayout(pixels, shape.most_planes)),
             }
         )
@@ -76,7 +83,7 @@ class StreamUnit(wiring.Component):
         m = Module()
         shape, now = self.shape, self.numbers
         offset = delay(m, now.offset, 1, "offset")
-        threshold = delay(m, now.threshold, self.value_latency, "threshold")
+        threshold = delay(m, now.threshold, self.latency - 1, "threshold")
         if shape.prelu:
             before = delay(m, now.before, 3, "before")
             slope = delay(m, now.slope, 4, "slope")
@@ -95,6 +102,8 @@ class StreamUnit(wiring.Component):
                 bent = Mux(moved < 0, product >> SLOPE_SHIFT, moved)
                 value = self._saturated(m, bent + after, f"bent_sum{lane}")
             m.d.comb += self.values[lane].eq(value)
+            if shape.pools:
+                value = self.pooled[lane]
             cuts = [self._levels(value - threshold, *cut) for cut in shape.cuts]
             if cuts:
                 levels = _register(m, _chosen(m, self.cut, cuts, f"cut{lane}"), f"levels{lane}")

@@ -61,8 +61,9 @@ def _cycles(row: LayerRow) -> dict:
 
 
 def _bound(program: Program, plan, row: LayerRow) -> dict | None:
-    """The bound by the simulated cycles; None for a layer that never did anything."""
-    if not row.useful:
+    """The bound by the simulated cycles; None for a layer that never did anything, or that has no
+    kernel applications, as a pooling has none."""
+    if not row.useful or plan.stands_in:
         return None
     cycles = LayerCycles(row.name, row.kind, row.cycles, row.useful, row.fill, row.drain,
                          row.stall, row.macs)  # fmt: skip
