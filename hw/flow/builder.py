@@ -15,7 +15,7 @@ from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
 from hw.flow.ecp5 import pack, place_and_route
-from hw.flow.memories import block_fill, memory_uses
+from hw.flow.memories import block_fill, fill_by_kind, memory_uses, program_contents
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
 from hw.flow.netlist_check import risky_cells
 from hw.flow.pll import PllSettings
@@ -111,9 +111,11 @@ def build(request: Request, progress: Progress) -> BuildReport:
     report = _report(request, resources, versions)
     netlist = read_netlist(folder)
     with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
-        memories = memory_uses(source, netlist["cells"])
+        contents = program_contents(request.program)
+        memories = memory_uses(source, netlist["cells"], contents)
     report.memories = [memory.plain() for memory in memories]
     report.block_fill = block_fill(memories)
+    report.fill_by_kind = fill_by_kind(memories)
     if board.family == "xc7":
         with clock.stage("check", "check the netlist"):
             report.notes += [f"Risky cells: {risk}" for risk in risky_cells(netlist)]
