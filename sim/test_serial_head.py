@@ -144,3 +144,13 @@ def test_takes_as_many_classes_at_a_time_as_take_a_tenth(seed):
     fast = check(network, maps, 4, hidden=100_000)
     assert fast.parallel == 2
     assert slow.cycles - fast.cycles == 500 * 16 - 1
+
+
+@pytest.mark.parametrize("classes, each", [(10, 5), (9, 5), (17, 9), (16, 16), (3, 2)])
+def test_takes_no_more_classes_at_a_time_than_its_rounds_need(classes, each, seed):
+    """With no time to hide in: as many rounds as the largest power of two makes, and in them as
+    few places without a class as can be."""
+    network = head_network(seed, 20, 2, 2, classes, on="stream", flatten=False)
+    maps = np.random.default_rng(seed).integers(-64, 64, (2, 20, 2, 2))
+    plan = check(network, maps, 4, hidden=0)
+    assert plan.parallel == each

@@ -12,7 +12,7 @@ from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
 from hw.flow.flows import Flow
-from hw.flow.memories import block_fill, memory_uses
+from hw.flow.memories import block_fill, fill_by_kind, memory_uses, program_contents
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
 from hw.flow.pll import PllSettings
 from hw.flow.progress import Progress
@@ -88,9 +88,11 @@ def build(request: Request, progress: Progress) -> BuildReport:
         resources = resource_table(used, board.available)
     report = _report(request, resources, versions)
     with open(folder / f"{DESIGN}.il", encoding="utf-8") as source:
-        memories = memory_uses(source, netlist["cells"])
+        contents = program_contents(request.program)
+        memories = memory_uses(source, netlist["cells"], contents)
     report.memories = [memory.plain() for memory in memories]
     report.block_fill = block_fill(memories)
+    report.fill_by_kind = fill_by_kind(memories)
     if board.family == "xc7":
         finish(flow, report, netlist, folder, clock)
     elif flow.name == "open" and report.fits:

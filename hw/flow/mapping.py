@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hw.flow.xc7.risks import Risk
 
-__all__ = ["CARRY_IN", "mapping"]
+__all__ = ["CARRY_IN", "mapping", "memory_mapping"]
 
 # What open routers for 7-series get wrong without a word is not inferred: DSP48E1 and SRL. The
 # exception are the multipliers of streams, below; for a build that goes on with such a router they
@@ -100,4 +100,15 @@ def mapping(
             f"{xc7} -run finalize:",
             "delete t:$scopeinfo",
         ]
+    )
+
+
+def memory_mapping(family: str, top: str) -> str:
+    """The same as far as memories have become cells, in a small part of the time: the rest of the
+    design is still made of Yosys' own cells."""
+    xc7 = f"{_XC7} -noiopad -noclkbuf"
+    synth = {"xc7": xc7, "ecp5": "synth_ecp5"}[family]
+    return (
+        f"hierarchy -top {top}; proc; {_REDUCE}; {_CARRIES}; flatten; opt_clean -purge; "
+        f"{synth} -top {top} -run begin:map_ffs"
     )

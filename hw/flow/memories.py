@@ -1,11 +1,32 @@
-"""What each memory of a design holds, and how full the cells are that it was mapped to."""
+"""What each memory of a design holds, and how full the cells are that it was mapped to.
+
+What a network is made of are its **weights** (indices, codebooks, numbers of streams, the head's
+weights and offsets), **thresholds** and **activations** (maps, streams and the input). All else is
+**working** memory: partial sums, pooled words, counts, tables and what the link has.
+
+Held are the bits that belong to something. Of words that are only partly used this is less than
+they have: `program_contents` knows the real ones of the index and head memories. Padding is the
+rest of the cells: empty rows, unused columns, and what a word has too much.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["MemoryUse", "block_fill", "memory_uses"]
+from hw.heads.counted_plan import WEIGHT_BITS
+from hw.program import Program
+from hw.work import work_of
+
+__all__ = ["KINDS", "MemoryUse", "block_fill", "fill_by_kind", "memory_uses", "program_contents"]
+
+# Kinds of what a network is made of, by the ends of memories' names; numbers are `*`.
+KINDS = {
+    "weights": ("indices", "codebooks", "weights", "offsets", "stream_words", "stem_words"),
+    "thresholds": ("threshold_words",),
+    "activations": ("bank*", "streams.memory.streams", "streams.inputs", "features.memory"),
+}
+NETWORK, WORKING, ALL = "network", "working", "all"
 
 _GOWIN_BLOCKS = ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9")
 # Data bits of a memory cell.
@@ -34,7 +55,7 @@ class MemoryUse:
     """One memory, or several alike (``count``) that differ by a number in their name.
 
     ``words`` and ``width`` are those of each, ``cells`` of all: cell types and how many. Without
-    cells it became logic.
+    cells it became logic. ``contents``: bits of all words that are something, where known.
     """
 
     name: str
@@ -42,11 +63,22 @@ class MemoryUse:
     words: int
     width: int
     cells: Counter = field(default_factory=Counter)
+    contents: int | None = None
 
     @property
     def bits(self) -> int:
-        """Bits that are held."""
-        return self.count * self.words * self.width
+        """Bits that are held: ``contents``, where it is known, else all of the words'."""
+        return self.count * self.words * self.width if self.contents is None else self.contents
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`, or "working"."""
+        # Amaranth numbers a module that has a signal's name.
+        path = "." + self.name.replace("$*", "")
+        for kind, ends in KINDS.items():
+            if path.endswith(tuple(f".{end}" for end in ends)):
+                return kind
+        return WORKING
 
     @property
     def capacity(self) -> int:
@@ -62,24 +94,43 @@ class MemoryUse:
         """For the report: the facts, and the share of the cells' bits that is held."""
         return {
             "name": self.name,
+            "kind": self.kind,
             "count": self.count,
             "words": self.words,
             "width": self.width,
             "bits": self.bits,
             "cells": dict(sorted(self.cells.items())),
             "capacity": self.capacity,
+            "padding": max(self.capacity - self.bits, 0),
             "fill": round(self.bits / self.capacity, 4) if self.capacity else None,
         }
 
 
-def memory_uses(rtlil: Iterable[str], cells: Mapping[str, Mapping]) -> list[MemoryUse]:
+def program_contents(program: Program) -> dict[str, int]:
+    """Bits of memories whose words are not all in use, by the last part of their names.
+
+    Index words have lanes without a channel where a layer's channels do not divide by C, and the
+    head's words may have places without a class.
+    """
+    layers = (work_of(conv, program.parameters) for conv in program.network.convs)
+    return {
+        "indices": program.parameters.tau * sum(work.indices.size for work in layers),
+        "weights": WEIGHT_BITS * program.network.head.weight.size,
+    }
+
+
+def memory_uses(
+    rtlil: Iterable[str], cells: Mapping[str, Mapping], contents: Mapping[str, int] | None = None
+) -> list[MemoryUse]:
     """The memories of a design, the largest first.
 
     Parameters
     ----------
     rtlil : lines of the design before synthesis, which name its memories.
     cells : cells of the flattened netlist; a memory's are named by its path and two numbers.
+    contents : `program_contents`.
     """
+    contents = contents or {}
     uses: dict[tuple[str, int, int], MemoryUse] = {}
     members: dict[str, MemoryUse] = {}
     module = ""
@@ -90,7 +141,10 @@ def memory_uses(rtlil: Iterable[str], cells: Mapping[str, Mapping]) -> list[Memo
             width, words = int(match[1]), int(match[2])
             path = f"{module}.{match[3]}".lstrip(".")
             name = re.sub(r"\d+(?=\.|$)", "*", path)
-            use = uses.setdefault((name, words, width), MemoryUse(name, 0, words, width))
+            held = contents.get(name.rpartition(".")[2])
+            use = uses.setdefault(
+                (name, words, width), MemoryUse(name, 0, words, width, contents=held)
+            )
             use.count += 1
             members[path] = use
     for name, cell in cells.items():
@@ -102,6 +156,20 @@ def memory_uses(rtlil: Iterable[str], cells: Mapping[str, Mapping]) -> list[Memo
 
 def block_fill(uses: Iterable[MemoryUse]) -> float | None:
     """The share of all block RAM bits taken that hold something; None without block RAM."""
+    return fill_by_kind(uses)[ALL]["fill"]
+
+
+def fill_by_kind(uses: Iterable[MemoryUse]) -> dict[str, dict[str, float | None]]:
+    """Bits held and bits taken of block RAM, and the share (None without block RAM).
+
+    For each of `KINDS`, for all three ("network"), for working memory ("working") and "all".
+    """
     blocks = [use for use in uses if use.in_blocks]
-    capacity = sum(use.capacity for use in blocks)
-    return round(sum(use.bits for use in blocks) / capacity, 4) if capacity else None
+
+    def row(kinds: Iterable[str]) -> dict[str, float | None]:
+        members = [use for use in blocks if use.kind in kinds]
+        held, taken = (sum(getattr(u, name) for u in members) for name in ("bits", "capacity"))
+        return {"bits": held, "capacity": taken, "fill": round(held / taken, 4) if taken else None}
+
+    rows = {kind: row([kind]) for kind in KINDS}
+    return rows | {NETWORK: row(KINDS), WORKING: row([WORKING]), ALL: row([*KINDS, WORKING])}

@@ -8,7 +8,10 @@ from hw.flow.resources import Resources
 from hw.flow.timing import Timing
 from model.files import write_text
 
-__all__ = ["BuildReport", "overfull", "remove_report", "resource_table", "write_report"]
+__all__ = [
+    "BuildReport", "kind_table", "memory_table", "overfull", "remove_report", "resource_table",
+    "write_report",
+]  # fmt: skip
 
 UNITS = {
     "xc7": {"lut": "LUT6", "lutram": "LUTs used as RAM", "ff": "flip-flops",
@@ -32,7 +35,8 @@ class BuildReport:
     ``cycles_per_image`` is predicted, and ``images_per_second`` the engine's own pace at
     ``clock_mhz``, image after image; ``serial_images_per_second`` is what the board's serial line
     lets through. ``memories`` says what each holds (`hw.flow.memories`), ``block_fill`` which share
-    of the bits of all block RAM taken that is. ``seconds`` is the whole run, ``stage_seconds`` its
+    of the bits of all block RAM taken that is, ``fill_by_kind`` the same for weights, thresholds,
+    activations, these three and the rest. ``seconds`` is the whole run, ``stage_seconds`` its
     parts. ``flow`` is "open", "vivado" or "netlist"; ``risks`` what the flow's router is known to
     get wrong in this netlist, so that it was not routed; ``routed`` the router's count of cells.
     """
@@ -66,6 +70,7 @@ class BuildReport:
     risks: list[str] = field(default_factory=list)
     routed: dict[str, dict[str, int]] = field(default_factory=dict)
     critical_path: dict[str, object] | None = None
+    fill_by_kind: dict[str, dict[str, float | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def reached(self, bitstream: Path, timing: Timing) -> None:
@@ -143,21 +148,40 @@ def to_markdown(report: BuildReport) -> str:
 
 
 def _memories(report: BuildReport) -> list[str]:
-    """What each memory holds, and how much of its cells that is."""
+    """What each memory holds, what of its cells is padding, and the same by kind."""
+    lines = memory_table(report.memories)
+    if report.block_fill is not None:
+        lines += ["", *kind_table(report.fill_by_kind)]
+    return lines
+
+
+def memory_table(memories: list[dict[str, object]]) -> list[str]:
+    """A line a memory, from `hw.flow.memories.MemoryUse.plain`."""
     lines = [
-        "| memory | words x bits | bits held | cells | full |",
-        "|---|---:|---:|---|---:|",
+        "| memory | kind | words x bits | bits held | padding | cells | full |",
+        "|---|---|---:|---:|---:|---|---:|",
     ]
-    for memory in report.memories:
+    for memory in memories:
         shape = f"{memory['words']:,} x {memory['width']:,}"
         if memory["count"] > 1:
             shape = f"{memory['count']} of {shape}"
         cells = ", ".join(f"{number} {kind}" for kind, number in memory["cells"].items())
         full = "-" if memory["fill"] is None else f"{memory['fill']:.1%}"
         name = memory["name"].replace("*", "\\*")
-        lines.append(f"| {name} | {shape} | {memory['bits']:,} | {cells or 'logic'} | {full} |")
-    if report.block_fill is not None:
-        lines += ["", f"Of the bits of all block RAM taken, {report.block_fill:.1%} are used."]
+        lines.append(
+            f"| {name} | {memory['kind']} | {shape} | {memory['bits']:,} | {memory['padding']:,} "
+            f"| {cells or 'logic'} | {full} |"
+        )
+    return lines
+
+
+def kind_table(rows: dict[str, dict[str, float | None]]) -> list[str]:
+    """A line a kind, from `hw.flow.memories.fill_by_kind`."""
+    lines = ["| in block RAM | bits held | bits taken | full |", "|---|---:|---:|---:|"]
+    for kind, row in rows.items():
+        full = "-" if row["fill"] is None else f"{row['fill']:.1%}"
+        name = "weights, thresholds, activations" if kind == "network" else kind
+        lines.append(f"| {name} | {row['bits']:,} | {row['capacity']:,} | {full} |")
     return lines
 
 

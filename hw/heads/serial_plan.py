@@ -189,7 +189,8 @@ def plan_serial(
     """The plan of a network's head; ``streams`` is the shape of the network's streams.
 
     ``hidden`` cycles of the next image pass before its last layer. The fewest classes at a time,
-    a power of two, keep the head's work within a tenth of these, as `hw.heads.counted_plan` does.
+    a power of two, keep the head's work within a tenth of these, as `hw.heads.counted_plan` does;
+    and then the fewest that take no more rounds, for a word of the weight memory is as wide.
     """
     head, on_stream = network.head, network.head.on == "stream"
     value_bits = streams.value if on_stream else 1
@@ -211,6 +212,7 @@ def plan_serial(
     # The scores of a round come out while the features of the next one come by.
     most = min(head.classes, plan(1).features, MOST_PARALLEL)
     for parallel in (1 << n for n in range(most.bit_length())):
-        if SHARE * plan(parallel).cycles <= hidden:
+        chosen = plan(-(-head.classes // plan(parallel).rounds))
+        if SHARE * chosen.cycles <= hidden:
             break
-    return plan(parallel)
+    return chosen
