@@ -10,10 +10,10 @@ the rows meet in the memory of gathered words (`hw.pool_memory`)::
 
 Where there are means, a word's lanes count quarters, in two bits more than the stream has. The
 first tile of a word begins with the two quarters that round the mean, half up, so that the last
-step is wiring: two bits are cut off (`model.fixed_point.pooled`). A number by itself, a maximum or one of a
-stream that is not pooled, is four quarters of itself: it comes out of the same step, in the same
-three cycles. A lane that a tile does not fill holds what changes nothing: 0 in a sum, in a maximum
-the lowest number.
+step is wiring: two bits are cut off (`model.fixed_point.pooled`). A number by itself, a maximum or
+one of a stream that is not pooled, is four quarters of itself: it comes out of the same step, in
+the same three cycles. A lane that a tile does not fill holds what changes nothing: 0 in a sum, in a
+maximum the lowest number.
 """
 
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
