@@ -52,6 +52,8 @@ PROGRAMMERS = {
         Programmer(OPENFPGALOADER, ("-b", "ice40_generic"), ("-b", "ice40_generic")),
         Programmer(ICEPROG, (), ()),
     ),
+    "tang_nano_9k": (_loader("tangnano9k"),),
+    "gatemate_evb": (_loader("olimex_gatemateevb"),),
 }
 
 _NO_BOARD = "no board was found: is it plugged in with a cable that carries data, and switched on?"
