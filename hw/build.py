@@ -40,7 +40,9 @@ class _ListBoards(argparse.Action):
 
     def __call__(self, parser, namespace, values, option=None) -> NoReturn:
         for board in BOARDS.values():
-            stage = "bitstream" if board.family in ROUTERS else "netlist"
+            stage = "netlist"
+            if router := ROUTERS.get(board.family):
+                stage = "bitstream" if router.proven else "placed"
             print(
                 f"{board.name:12} {board.title:24} {board.part:20} {stage:10} "
                 f"{board.default_clock_mhz} MHz"
