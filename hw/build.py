@@ -42,7 +42,10 @@ class _ListBoards(argparse.Action):
 
     def __call__(self, parser, namespace, values, option=None) -> NoReturn:
         for board in BOARDS.values():
-            stage = "netlist" if choose_flow(board, "auto").name == "netlist" else "bitstream"
+            router = ROUTERS.get(board.family)
+            stage = "bitstream" if router is None or router.proven else "placed"
+            if choose_flow(board, "auto").name == "netlist":
+                stage = "netlist"
             print(
                 f"{board.name:12} {board.title:24} {board.part:20} {stage:10} "
                 f"{board.default_clock_mhz} MHz"
