@@ -22,6 +22,7 @@ from hw.flow.flows import FLOWS, choose_flow
 from hw.flow.outdir import prepare_folder
 from hw.flow.progress import Progress
 from hw.flow.report import BuildReport, overfull, write_report
+from hw.flow.routers import ROUTERS
 from hw.flow.tools import find_tool
 from hw.loading.guest import made_loadable
 from hw.params import ARRAYS
