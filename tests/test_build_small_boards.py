@@ -13,6 +13,7 @@ from hw.compiler import compile_network
 from hw.engine import Engine
 from hw.flow.autosize import choose
 from hw.flow.builder import tools_of
+from hw.flow.flows import Flow
 from hw.flow.netlist import elaborate
 from hw.flow.progress import Stage
 from hw.flow.resources import count_cells, lone_flip_flops
@@ -103,7 +104,7 @@ def test_digits_fits_the_smallest_board():
 
 
 def need_tools(board) -> None:
-    for tool in tools_of(board):
+    for tool in tools_of(board, Flow("open")):
         if not find_spec(tool.package.split("==")[0].replace("-", "_")):
             pytest.skip(f"pip install {tool.package} brings {tool.name}")
 
@@ -112,7 +113,7 @@ def need_tools(board) -> None:
 def test_version_of_every_tool(name):
     board = BOARDS[name]
     need_tools(board)
-    for tool in tools_of(board)[1:]:
+    for tool in tools_of(board, Flow("open"))[1:]:
         if not tool.version_option:
             assert tool_version(tool, Stage("version"))[0].isdigit()
 

@@ -70,11 +70,13 @@ class MeanOfPlanes(Everything):
 
 
 class UnpooledStem(Everything):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.most3 = PixelConv2d(2, 8, 3), nn.MaxPool2d(3, 2, 1)
+
     def forward(self, images):
-        stem, most = PixelConv2d(2, 8, 3), nn.MaxPool2d(3, 2, 1)
-        self.add_module("stem", stem), self.add_module("most3", most)
-        x = self.stream1(stem(images))
-        most(x)
+        x = self.stream1(self.stem(images))
+        self.most3(x)
         return self.head(self.stream2(self.norm2(self.conv2(self.levels(x))), x))
 
 

@@ -174,11 +174,11 @@ def test_named_networks_run_and_suit_the_hardware(name):
 
 
 def test_net_for_other_images():
-    with pytest.raises(UserError, match=r"28x28.*choose --net small$"):
+    with pytest.raises(UserError, match=r"28x28.*choose --net small or medium$"):
         net_config("digits", (1, 28, 28))
     with pytest.raises(UserError, match=r"choose --net cnv or vgg_small or resnet20 or resnet18$"):
         net_config("small", (3, 32, 32))
-    with pytest.raises(UserError, match="digits, small, cnv"):
+    with pytest.raises(UserError, match="digits, small, medium, cnv"):
         net_config("resnet", (1, 28, 28))
 
 

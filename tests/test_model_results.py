@@ -13,7 +13,7 @@ from model.cost import network_cost, network_shapes
 from model.errors import CheckError, UserError
 
 # What each must reach at 0.56 bit.
-TARGETS = {"digits": 0.98, "mnist": 0.99}
+TARGETS = {"digits": 0.98, "mnist": 0.99, "fashion_mnist": 0.90}
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ def candidates(
                     continue
                 found = True
                 needs = estimate(program, board.family)
-                if board.available["dsp"] == 0:
+                if board.available.get("dsp") == 0:
                     needs = without_dsp(needs)
                 cycles = max(total_cycles(program), program.load_cycles)
                 yield Candidate(program, cycles, needs)
