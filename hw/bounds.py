@@ -13,7 +13,7 @@ while a word has not come through the index port yet, where there is one.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hw.program import LayerPlan, Program
+from hw.engine_program import LayerPlan, Program
 from hw.schedule import LayerCycles
 
 __all__ = ["BOUNDS", "Bound", "bound", "kernel_applications", "wanted_lane_slots"]

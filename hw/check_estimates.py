@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from hw.compiler import compile_network
+from hw.engine_program import Program
 from hw.flow.estimate import CALIBRATION, estimate
 from hw.flow.resources import Resources
-from hw.program import Program
 from model.errors import CheckError, run_command
 from model.nets import NETS
 from model.network import Network

@@ -9,13 +9,13 @@ Descriptors are made by `hw.layer_plans`, contents by `hw.memory_images`.
 from dataclasses import astuple, fields, replace
 
 from hw.array import array_timing
+from hw.engine_program import LayerPlan, Program, Sizes, score_bits
 from hw.heads.counted_plan import units_needed
 from hw.heads.serial_plan import is_counted, plan_serial
 from hw.layer_plans import layer_plans, wiring_of
 from hw.maps.places import Places, bank_words, place_maps
 from hw.memory_images import memory_images, with_counted_head, with_serial_head
 from hw.params import DEFAULT_BUFFER, ArrayParameters, IndexPort
-from hw.program import LayerPlan, Program, Sizes, score_bits
 from hw.schedule import Timing
 from hw.stand_in import array_layers
 from hw.starts import start_bits

@@ -7,8 +7,8 @@ port, a layer also waits for index words (`hw.index.schedule`); these cycles cou
 
 from dataclasses import replace
 
+from hw.engine_program import Program
 from hw.index.schedule import index_waits
-from hw.program import Program
 from hw.schedule import LayerCycles
 
 __all__ = ["predict", "total_cycles"]

@@ -15,7 +15,7 @@ from hw.check_estimates import Comparison, comparisons, network_of
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
 from hw.engine import Engine
-from hw.program import Program
+from hw.engine_program import Program
 from model.errors import run_command
 
 __all__ = ["FINN_CNV_OPERATIONS", "PAGE", "figures", "main", "pages", "table", "with_figures"]

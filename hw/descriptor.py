@@ -1,16 +1,16 @@
 """The layer descriptor as the hardware holds it: field widths, contents, and the register.
 
-One row a layer, made from `hw.program.LayerPlan`. A field is as wide as its largest value asks
-for; lane masks are P bits and say which lanes lie in the map's first and last rows and columns.
+One row a layer, made from `hw.engine_program.LayerPlan`. A field is as wide as its largest value
+asks for; lane masks are P bits and say which lanes lie in a map's first and last rows and columns.
 """
 
 from amaranth.hdl import Array, Const, Signal
 from amaranth.lib import data
 from amaranth.utils import bits_for
 
+from hw.engine_program import LayerPlan, Program
 from hw.index.stream import resident
 from hw.maps.geometry import lane_mask
-from hw.program import LayerPlan, Program
 
 __all__ = ["descriptor_layout", "descriptor_rows", "descriptor_words", "select_row"]
 

@@ -22,6 +22,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import bits_for
 
 from hw.descriptor import descriptor_layout, descriptor_rows
+from hw.engine_program import Program
 from hw.heads.counted import Head, result_layout
 from hw.heads.dense import score_layout
 from hw.heads.serial import SerialHead
@@ -32,7 +33,6 @@ from hw.loading.slots import slots_of
 from hw.maps.geometry import Geometry
 from hw.pipeline import delay
 from hw.probe import probe_signature
-from hw.program import Program
 from hw.sequencer import Phase, Sequencer
 from hw.sum_side import SumSide
 from hw.window_side import WindowSide

@@ -1,10 +1,10 @@
 """Descriptors of the layers: shapes, passes, and where maps and contents lie."""
 
+from hw.engine_program import LayerPlan, StreamPlan
 from hw.maps.geometry import Geometry
 from hw.maps.layout import row_tiles, tiles
 from hw.maps.places import Places
 from hw.params import ArrayParameters
-from hw.program import LayerPlan, StreamPlan
 from hw.schedule import Timing
 from hw.stand_in import StandIn, array_layers
 from hw.starts import odd_places

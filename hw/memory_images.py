@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from hw.engine_program import MemoryImages
 from hw.heads.counted_plan import head_words, offset_words
 from hw.heads.serial_plan import SerialPlan
 from hw.inputs.stem import level_words
 from hw.params import ArrayParameters
-from hw.program import MemoryImages
 from hw.stand_in import StandIn, array_layers
 from hw.starts import rotated, start_values
 from hw.stream.shape import StreamShape, channel_words

@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import bits_for
 
+from hw.engine_program import Program
 from hw.maps.layout import tiles
-from hw.program import Program
 from hw.sequencer import Phase
 
 __all__ = ["probe_signature"]

@@ -16,12 +16,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.array import make_array
 from hw.array.interface import array_members
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program, threshold_bits
 from hw.issuer import tag_layout
 from hw.loading.port import ports
 from hw.loading.slots import slots_of
 from hw.params import KERNEL_BITS
 from hw.pipeline import delay
-from hw.program import Program, threshold_bits
 from hw.rom import rom
 
 __all__ = ["SumSide"]

@@ -32,10 +32,10 @@ and tile: a residual of the map computed, a stream of the map put out, which may
 
 from dataclasses import dataclass
 
+from hw.engine_program import Program
 from hw.index.stream import fetched_words
 from hw.maps.banks import BANKS
 from hw.maps.layout import tiles
-from hw.program import Program
 
 __all__ = ["LayerTraffic", "input_bits_written", "traffic"]
 

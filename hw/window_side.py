@@ -18,6 +18,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.array.interface import array_members
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program
 from hw.inputs.planes import PlaneEncoder
 from hw.inputs.stem import StemInput
 from hw.inputs.thermometer import Encoder
@@ -26,7 +27,6 @@ from hw.loader import Loader
 from hw.maps.banks import BANKS, BankedMemory
 from hw.maps.layout import tiles
 from hw.pipeline import delay
-from hw.program import Program
 from hw.schedule import LOAD_LATENCY
 
 __all__ = ["WindowSide"]

@@ -18,11 +18,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.accumulator import Accumulator
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program, threshold_bits
 from hw.issuer import tag_layout
 from hw.maps.banks import BANKS
 from hw.pipeline import delay
 from hw.pool import Pool
-from hw.program import Program, threshold_bits
 from hw.starts import Starts, doubling_bits
 from hw.stream.plane_queue import PlaneQueue
 from hw.stream.side import StreamSide

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from hw.compiler import compile_network
 from hw.cycles import predict
+from hw.engine_program import Program
 from hw.params import DEFAULT_BUFFER, IndexPort
-from hw.program import Program
 from hw.schedule import LayerCycles
 from hw.traffic import traffic
 from model.bits import TAPS

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hw.cycles import total_cycles
-from hw.program import Program
+from hw.engine_program import Program
 from sim.compiled.library import build_library
 from sim.compiled.toolchain import find_toolchain
 from sim.outcome import BatchResult

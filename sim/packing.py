@@ -16,6 +16,7 @@ from amaranth.back import rtlil
 from hw.compiler import compile_network
 from hw.cycles import predict
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.flow.mapping import memory_mapping
 from hw.flow.memories import MemoryUse, fill_by_kind, memory_uses, program_contents
 from hw.flow.progress import Stage
@@ -23,7 +24,6 @@ from hw.flow.report import kind_table, memory_table
 from hw.flow.resources import FAMILIES
 from hw.flow.tools import YOSYS, find_tool, run_tool
 from hw.params import ARRAYS
-from hw.program import Program
 from model.codebooks import TAU_OF_BITS
 from model.errors import OneLineParser, UserError, run_command
 from model.files import write_text

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.compiler import compile_network
-from hw.program import Program
+from hw.engine_program import Program
 from model import bits
 from model.errors import CheckError, UserError, run_command
 from model.files import make_folder, write_text

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from hw.compiler import compile_network
 from hw.cycles import predict, total_cycles
-from hw.program import Program
+from hw.engine_program import Program
 from model.errors import CheckError, UserError, run_command
 from sim.batches import Batch, Job, batch_size, prepare, split
 from sim.compiled.toolchain import missing

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw.cycles import predict
-from hw.program import Program
+from hw.engine_program import Program
 from hw.sequencer import Phase
 from sim.comparison import Difference, TensorCount
 from sim.cycles import PHASES, TIMELINE

@@ -11,6 +11,7 @@ from amaranth.sim import Simulator
 
 from hw.compiler import compile_network
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.link import keeper, protocol
 from hw.link.identity import describe, design_id, network_id
 from hw.link.payloads import Answer, Checked, Info
@@ -18,7 +19,6 @@ from hw.link.protocol import Packet
 from hw.link.read_back import read_cycles
 from hw.loading.guest import compile_for, made_loadable
 from hw.loading.slots import Slot, board_slots, check_sum
-from hw.program import Program
 from hw.top import BoardCore
 from model import bits, golden
 from model.errors import UserError

@@ -9,8 +9,8 @@ import numpy as np
 
 from hw.cycles import predict
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.index.stream import index_stream
-from hw.program import Program
 from hw.schedule import LayerCycles
 from sim.comparison import Comparison
 from sim.compiled.library import build_library

@@ -24,6 +24,7 @@ from amaranth.back import rtlil
 
 from hw.compiler import compile_network
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.export_verilog.bench import bench, vectors
 from hw.export_verilog.memory_files import into_files
 from hw.export_verilog.template import template
@@ -31,7 +32,6 @@ from hw.export_verilog.wrapper import AxiEngine
 from hw.flow.progress import Progress
 from hw.flow.tools import YOSYS, find_tool, run_tool
 from hw.params import ARRAYS
-from hw.program import Program
 from model import shipped
 from model.errors import OneLineParser, UserError, run_command
 from model.files import make_folder, write_text

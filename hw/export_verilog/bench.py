@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from hw.engine_program import Program
 from hw.export_verilog.wrapper import result_bits, result_word
 from hw.index.stream import index_stream
-from hw.program import Program
 from model import golden
 
 __all__ = ["bench", "vectors"]

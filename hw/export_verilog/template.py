@@ -1,7 +1,7 @@
 """How to put the module into a design: ports, and an instance to copy."""
 
+from hw.engine_program import Program
 from hw.export_verilog.wrapper import result_bits
-from hw.program import Program
 
 __all__ = ["template"]
 

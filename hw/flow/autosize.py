@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hw.boards import Board
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
+from hw.engine_program import Program
 from hw.flow.estimate import estimate, least_luts, without_dsp
 from hw.flow.resources import Resources
-from hw.program import Program
 from model import bits
 from model.errors import CheckError, UserError
 from model.format import Conv, Network

@@ -11,6 +11,7 @@ from hw.boards import Board
 from hw.boards.top import BoardTop
 from hw.cycles import predict
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.flow.flows import Flow
 from hw.flow.memories import block_fill, fill_by_kind, memory_uses, program_contents
 from hw.flow.netlist import DESIGN, elaborate, read_netlist, synthesise
@@ -25,7 +26,6 @@ from hw.flow.xc7.finish import finish
 from hw.link.identity import design_id
 from hw.link.payloads import WORD_BYTES, reply_words
 from hw.link.protocol import IMAGE, frame_bytes
-from hw.program import Program
 from hw.top import BoardCore
 from model.files import git_commit
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.engine_program import Program
 from hw.flow.resources import Resources, line_buffer
 from hw.link.identity import buffer_depth
 from hw.maps.banks import BANKS
-from hw.program import Program
 from hw.rom import in_block
 from hw.stream.pool import MEAN_BITS
 

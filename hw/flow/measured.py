@@ -7,10 +7,10 @@ from pathlib import Path
 from hw.boards import Board
 from hw.boards.top import BoardTop
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.flow.netlist import elaborate, read_netlist, synthesise
 from hw.flow.progress import Stage
 from hw.flow.resources import Resources, count_cells
-from hw.program import Program
 from hw.top import BoardCore
 
 __all__ = ["measured"]

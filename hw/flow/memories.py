@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hw.engine_program import Program
 from hw.heads.counted_plan import WEIGHT_BITS
-from hw.program import Program
 from hw.work import work_of
 
 __all__ = ["KINDS", "MemoryUse", "block_fill", "fill_by_kind", "memory_uses", "program_contents"]

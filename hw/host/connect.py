@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from hw.compiler import compile_network
+from hw.engine_program import Program
 from hw.host.board import Board
 from hw.host.errors import NOTHING_LOADED, LinkError
 from hw.host.options import BAUD, SIM
@@ -12,7 +13,6 @@ from hw.host.ports import Port, open_serial
 from hw.link.identity import design_id, network_id
 from hw.link.payloads import Info
 from hw.loading.guest import compile_for, made_loadable
-from hw.program import Program
 from model.errors import UserError
 from model.format import Network
 from model.shipped import DEFAULT, load_model, names

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hw.engine_program import Program
 from hw.host.board import Board
 from hw.host.errors import LinkError
 from hw.link.identity import describe
@@ -18,7 +19,6 @@ from hw.link.protocol import (
 )
 from hw.link.read_back import read_cycles
 from hw.loading.slots import Slot, board_slots, check_sum
-from hw.program import Program
 from model.errors import CheckError
 
 __all__ = ["Loaded", "load_network", "load_requests"]

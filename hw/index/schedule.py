@@ -19,9 +19,9 @@ cycles in which the engine works on the image; others change nothing.
 from dataclasses import dataclass
 from functools import lru_cache
 
+from hw.engine_program import Program
 from hw.index.stream import resident
 from hw.params import IndexPort
-from hw.program import Program
 from hw.schedule import SETUP
 
 __all__ = ["index_waits"]

@@ -15,10 +15,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program
 from hw.index.buffer import IndexBuffer
 from hw.index.gearbox import Gearbox
 from hw.index.stream import port_words
-from hw.program import Program
 
 __all__ = ["IndexSide"]
 

@@ -1,7 +1,7 @@
 """What comes through the index port: which words, how often, and the exact bits of one image.
 
-Index words are those of the on-chip memory (`hw.program.MemoryImages.indices`), in the order in
-which the layers' passes use them: a **resident** layer's, whose words fit into the index buffer,
+Index words are those of the on-chip memory (`hw.engine_program.MemoryImages.indices`), in the order
+in which the layers' passes use them: a **resident** layer's, whose words fit the index buffer,
 once; every other layer's once a tile, and of activations of several bits once a plane of a tile.
 They follow each other without gaps, lowest bit first; only an image's last port word is filled up
 with zeros.
@@ -9,7 +9,7 @@ with zeros.
 
 import numpy as np
 
-from hw.program import LayerPlan, Program
+from hw.engine_program import LayerPlan, Program
 
 __all__ = ["fetched_words", "index_stream", "port_words", "resident"]
 

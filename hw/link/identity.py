@@ -7,9 +7,9 @@ from importlib.metadata import version
 import numpy as np
 
 from hw.cycles import total_cycles
+from hw.engine_program import Program
 from hw.link.payloads import Info
 from hw.link.protocol import PROTOCOL_VERSION
-from hw.program import Program
 from model.errors import UserError
 from model.network import Network
 

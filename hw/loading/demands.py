@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from hw.descriptor import descriptor_layout, descriptor_rows
+from hw.engine_program import Program
 from hw.heads.serial_plan import is_counted, plan_serial
 from hw.layer_plans import wiring_of
-from hw.program import Program
 from hw.stream.shape import StreamShape, stream_shape
 from model.errors import UserError
 from model.network import Conv, Network

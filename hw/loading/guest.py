@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from hw.compiler import check_sizes, needed_sizes
 from hw.descriptor import descriptor_words
+from hw.engine_program import MemoryImages, Program
 from hw.layer_plans import layer_plans
 from hw.loading.demands import check_network, check_plans
 from hw.maps.places import place_maps
 from hw.memory_images import memory_images, with_counted_head, with_serial_head
-from hw.program import MemoryImages, Program
 from hw.supported import check_supported
 from model.errors import UserError
 from model.network import Network

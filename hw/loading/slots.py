@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program, threshold_bits
 from hw.heads.counted_plan import WEIGHT_BITS
 from hw.link.payloads import Info
 from hw.params import KERNEL_BITS
-from hw.program import Program, threshold_bits
 
 __all__ = ["ABOUT", "Slot", "board_slots", "check_sum", "info_slot", "network_slots", "slots_of"]
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 from hw.boards import Board
 from hw.bounds import bound
 from hw.cycles import predict
+from hw.engine_program import Program
 from hw.flow.autosize import fullness, margins
 from hw.flow.clock import estimate_clock
 from hw.flow.estimate import estimate
 from hw.flow.report import resource_table
-from hw.program import Program
 
 __all__ = ["Plan", "plan"]
 

@@ -18,11 +18,11 @@ from amaranth.lib.wiring import In, Out
 
 from hw.accumulator import Accumulator
 from hw.descriptor import descriptor_layout
+from hw.engine_program import Program
 from hw.issuer import tag_layout
 from hw.loading.port import ports
 from hw.loading.slots import slots_of
 from hw.pipeline import delay
-from hw.program import Program
 from hw.rom import rom
 from hw.starts import Starts
 from hw.stream.memory import StreamMemory

@@ -14,7 +14,7 @@ import numpy as np
 from amaranth.back import rtlil
 
 from hw.engine import Engine
-from hw.program import Program
+from hw.engine_program import Program
 from model.errors import UserError
 from sim.compiled.contents import OPTION, read_at_start, without_contents, write_contents
 from sim.compiled.cxx import FLAGS, compile_library, run_tool

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.compiler import compile_network
 from hw.cycles import total_cycles
-from hw.program import Program
+from hw.engine_program import Program
 from model.bits import TAPS
 from model.network import Network
 from sim.bench.bare import run_bare

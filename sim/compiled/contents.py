@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from hw.program import MemoryImages, Program
+from hw.engine_program import MemoryImages, Program
 from model.errors import UserError
 
 __all__ = [

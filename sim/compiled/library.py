@@ -8,7 +8,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from hw.engine import Engine
-from hw.program import Program
+from hw.engine_program import Program
 from model.network import INPUT, Network
 from sim.compiled.cache import cached
 from sim.compiled.contents import read_at_start, without_contents

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.engine_program import Program
 from hw.index.stream import index_stream
 from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
-from hw.program import Program
 from hw.sequencer import Phase
 from model.errors import CheckError
 from model.host import engine_input

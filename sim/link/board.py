@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.engine_program import Program
 from hw.link.identity import describe
 from hw.link.keeper import BUILT
 from hw.loading.slots import ABOUT, board_slots, check_sum
-from hw.program import Program
 from hw.uart import bit_cycles
 from sim.compiled.contents import OPTION, write_contents
 from sim.link.library import CLOCK_HZ, INFO

@@ -7,10 +7,10 @@ from pathlib import Path
 from amaranth.back import rtlil
 
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.link.identity import ID_BYTES, describe
 from hw.link.keeper import BUILT
 from hw.loading.slots import ABOUT
-from hw.program import Program
 from hw.top import BoardCore
 from hw.uart import bit_cycles
 from sim.compiled.cache import cached

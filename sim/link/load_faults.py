@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hw.engine_program import Program
 from hw.host.board import Board
 from hw.host.errors import NOTHING_LOADED, LinkError
 from hw.host.exchange import Exchange
@@ -17,7 +18,6 @@ from hw.link.identity import describe, network_id
 from hw.link.protocol import CHECK, CHECK_BYTES, LOAD, LOAD_HEADER_BYTES, Packet, encode_request
 from hw.link.read_back import read_cycles
 from hw.loading.slots import board_slots, check_sum
-from hw.program import Program
 from model.errors import CheckError
 from sim.link.faults import FAULTS, MOST_EVENTS, VANISH, Expected, Line, Outcome
 from sim.link.library import CLOCK_HZ

@@ -5,10 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
+from hw.engine_program import Program
 from hw.link.identity import describe
 from hw.link.read_back import read_cycles
 from hw.loading.slots import board_slots
-from hw.program import Program
 from hw.uart import MIN_BIT_CYCLES
 from model.errors import UserError
 from sim.compiled.toolchain import find_toolchain, missing

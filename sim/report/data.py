@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from hw.program import Program
+from hw.engine_program import Program
 from hw.traffic import input_bits_written
 from model.bits import TAPS
 from model.network import Conv

@@ -5,7 +5,7 @@ from itertools import chain, repeat
 import numpy as np
 
 from hw.bounds import wanted_lane_slots
-from hw.program import Program
+from hw.engine_program import Program
 from hw.sequencer import Phase
 from sim.cycles import PHASES
 from sim.outcome import BatchResult, Outcome

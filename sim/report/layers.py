@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from hw.bounds import bound, kernel_applications
-from hw.program import Program
+from hw.engine_program import Program
 from hw.schedule import LayerCycles
 from hw.traffic import traffic
 from sim.cycles import LayerRow, rows

@@ -13,8 +13,8 @@ from rich.console import Console
 from hw.bounds import wanted_lane_slots
 from hw.compiler import compile_network
 from hw.cycles import predict, total_cycles
+from hw.engine_program import LayerPlan, Program
 from hw.params import ArrayParameters
-from hw.program import LayerPlan, Program
 from model.errors import CheckError
 from model.format import Network
 from sim.batches import Batch, Job, prepare

@@ -14,10 +14,10 @@ from functools import cache
 
 from hw.compiler import compile_network
 from hw.cycles import predict
+from hw.engine_program import Program
 from hw.flow.autosize import lane_counts
 from hw.flow.estimate import estimate
 from hw.params import ArrayParameters
-from hw.program import Program
 from model.bits import TAPS
 from model.format import Network
 from sim.speedup.weights import Weights

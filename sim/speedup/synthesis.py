@@ -20,9 +20,9 @@ from amaranth.back import rtlil
 
 import hw
 from hw.engine import Engine
+from hw.engine_program import Program
 from hw.flow.progress import Progress
 from hw.flow.resources import Resources
-from hw.program import Program
 from hw.synth import synthesise
 from hw.top import BoardCore
 from model.files import make_folder, write_text

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from amaranth.sim import Simulator
 
-from hw.program import Program
+from hw.engine_program import Program
 from sim.waves.look import Look, Position
 from sim.waves.names import signal_names, texts
 from sim.waves.vcd import PERIOD_NS, Dump, Var

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from hw.engine_program import Program
 from hw.maps.layout import row_tiles, rows_per_tile, tile_columns, tiles
-from hw.program import Program
 from sim.comparison import Difference
 from sim.maps import map_shapes
 from sim.outcome import BatchResult

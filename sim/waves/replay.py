@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from hw.program import Program
+from hw.engine_program import Program
 from model.errors import CheckError, UserError
 from model.files import write_whole
 from sim.batches import Batch, Job

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vcd.gtkw import GTKWSave
 
-from hw.program import Program
+from hw.engine_program import Program
 from model.files import write_text
 from sim.waves.flow import FLOW, LANES, Group, Row
 from sim.waves.names import ROOT

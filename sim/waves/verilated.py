@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hw.engine import Engine
-from hw.program import Program
+from hw.engine_program import Program
 from sim.compiled.top import SimulationTop
 from sim.waves.look import NEVER, Look
 from sim.waves.names import ROOT, signal_names, texts

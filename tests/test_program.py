@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hw import programmer
+from hw import program
 from hw.boards import BOARDS
 from hw.flow.programmers import PROGRAMMERS, explain
 from model.errors import UserError
@@ -48,7 +48,7 @@ def asked(place):
 
 def refusal(*arguments) -> str:
     with pytest.raises(UserError) as caught:
-        programmer.main([*map(str, arguments)])
+        program.main([*map(str, arguments)])
     assert caught.value.exit_status == 2 and "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -56,34 +56,34 @@ def refusal(*arguments) -> str:
 def test_what_was_built_is_loaded(place, capsys):
     built(place)
     tool(place, "openFPGALoader", "Jtag frequency : requested 6.00MHz\nDone")
-    assert programmer.main(["--board", "ulx3s_85f"]) == 0
+    assert program.main(["--board", "ulx3s_85f"]) == 0
     assert asked(place) == "-b ulx3s build/ulx3s_85f/top.bit"
     assert "build/ulx3s_85f/top.bit runs on Radiona ULX3S 85F" in capsys.readouterr().out
-    programmer.main(["--board", "ulx3s_85f", "--flash"])
+    program.main(["--board", "ulx3s_85f", "--flash"])
     assert asked(place) == "-b ulx3s -f build/ulx3s_85f/top.bit"
 
 
 def test_a_bitstream_can_be_named(place):
     (place / "mine.bit").touch()
     tool(place, "openFPGALoader")
-    programmer.main(["--board", "arty_a7", "--bitstream", "mine.bit"])
+    program.main(["--board", "arty_a7", "--bitstream", "mine.bit"])
     assert asked(place) == "-b arty_a7_35t mine.bit"
 
 
 def test_the_boards_own_program_will_do(place):
     built(place)
     tool(place, "fujprog", "ULX2S / ULX3S JTAG programmer v4.8")
-    programmer.main(["--board", "ulx3s_85f", "--flash"])
+    program.main(["--board", "ulx3s_85f", "--flash"])
     assert asked(place) == "-j flash build/ulx3s_85f/top.bit"
 
 
 def test_iceprog_for_the_icebreaker(place):
     tool(place, "iceprog")
-    found = programmer.find_programmer("icebreaker")
+    found = program.find_programmer("icebreaker")
     assert found.arguments(built(place, "icebreaker", name="top.bin"), flash=True) == [
         str(place / "build/icebreaker/top.bin")
     ]
-    assert programmer.find_bitstream("icebreaker", None).name == "top.bin"
+    assert program.find_bitstream("icebreaker", None).name == "top.bin"
 
 
 def test_missing_programs_are_named_with_their_packages(place):
