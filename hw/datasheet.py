@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Prints the tables of docs/datasheet.md: ``python -m hw.datasheet``. ``--write`` puts them there.
 
 Ports are those of the engine that is built, cycles are exact, LUTs and block RAM were measured
@@ -60,6 +61,7 @@ def _program(name: str, pixels: int, channels: int, fill: int, **more) -> Progra
 
 def _ports() -> list[str]:
     """Streams of an engine with an index port, the digits'."""
+    # For its ports alone, hence the first line of this file.
     engine = Engine(_program("digits", 32, 32, 16, index_port=160))
     rows = []
     for name, meaning in MEANING.items():

@@ -9,6 +9,10 @@ from model import datasets, golden
 from model.shipped import load_model, names
 from sim.verify import verify
 
+# Share of an image's cycles in which the array does useful work, at least. Fashion-MNIST's network
+# begins with 32 channels, which the shared array's tables take longer to fill than to look up.
+USEFUL = {"mnist": 0.85, "fashion_mnist": 0.8}
+
 BOTH = pytest.mark.parametrize("array", ["direct", "shared"])
 
 
@@ -50,4 +54,4 @@ def test_mnist_and_fashion_mnist(sim_engine, array, data_dir, name):
     verdict, accuracy = run(name, data_dir, sim_engine, array, 2, pixels=32, channels=16)
     assert accuracy >= 0.5
     useful = sum(row.useful for row in verdict.predicted)
-    assert useful / verdict.recording.intervals[-1] >= 0.85
+    assert useful / verdict.recording.intervals[-1] >= USEFUL[name]
