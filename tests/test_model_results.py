@@ -13,7 +13,7 @@ from model.cost import network_cost, network_shapes
 from model.errors import CheckError, UserError
 
 # What each must reach at 0.56 bit.
-TARGETS = {"digits": 0.98, "mnist": 0.99, "fashion_mnist": 0.90}
+TARGETS = {"digits": 0.98, "mnist": 0.99, "fashion_mnist": 0.90, "cifar10": 0.69}
 
 
 @pytest.fixture
@@ -98,6 +98,8 @@ class TestShip:
     @pytest.fixture
     def run(self, copied, tmp_path):
         """The folder of a finished run: CIFAR-10's name on a copy of the digits."""
+        for old in copied.glob("cifar10.*"):  # of the copies: the name is to be new
+            old.unlink()
         folder = tmp_path / "run"
         folder.mkdir()
         metrics = json.loads((copied / "digits.metrics.json").read_text())
