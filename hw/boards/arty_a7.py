@@ -8,6 +8,7 @@ from amaranth.vendor import XilinxPlatform
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 
 from hw.boards.board import Board
+from hw.boards.first_cycles import started
 from hw.flow.pll import XC7_PLL, PllSettings
 
 __all__ = ["ARTY_A7", "ARTY_A7_100"]
@@ -77,10 +78,7 @@ class _Clocking(Elaboratable):
         else:
             m.submodules += self._pll(clock.i, ClockSignal(), locked)
 
-        started = Signal(reset_less=True)
-        count = Signal(4, reset_less=True)
-        m.d.sync += [count.eq(count + 1), started.eq(started | count.all())]
-        m.submodules.reset = cdc.ResetSynchronizer(button.i | ~started | ~locked)
+        m.submodules.reset = cdc.ResetSynchronizer(button.i | ~started(m) | ~locked)
         return m
 
     def _pll(self, clock, output, locked) -> Instance:

@@ -7,6 +7,7 @@ from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import cdc, io
 
 from hw.boards.board import Board
+from hw.boards.first_cycles import started
 from hw.flow.pll import GATEMATE_PLL, PllSettings
 
 __all__ = ["GATEMATE_EVB"]
@@ -66,10 +67,7 @@ class _Clocking(Elaboratable):
             driven = Signal()
             m.submodules.pll = self._pll(clock.i, driven, locked)
         m.submodules.clock_net = Instance("CC_BUFG", i_I=driven, o_O=ClockSignal())
-        started = Signal(reset_less=True)
-        count = Signal(4, reset_less=True)
-        m.d.sync += [count.eq(count + 1), started.eq(started | count.all())]
-        m.submodules.reset = cdc.ResetSynchronizer(~started | ~locked)
+        m.submodules.reset = cdc.ResetSynchronizer(~started(m) | ~locked)
         return m
 
     def _pll(self, clock, output, locked) -> Instance:

@@ -7,6 +7,7 @@ from amaranth.lib import cdc, io
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
 from hw.boards.board import Board
+from hw.boards.first_cycles import started
 from hw.flow.pll import GW1NR_PLL, PllSettings
 
 __all__ = ["TANG_NANO_9K"]
@@ -47,10 +48,7 @@ class _Clocking(Elaboratable):
             m.d.comb += ClockSignal().eq(clock.i)
         else:
             m.submodules.pll = self._pll(clock.i, ClockSignal(), locked)
-        started = Signal(reset_less=True)
-        count = Signal(4, reset_less=True)
-        m.d.sync += [count.eq(count + 1), started.eq(started | count.all())]
-        m.submodules.reset = cdc.ResetSynchronizer(~started | ~locked)
+        m.submodules.reset = cdc.ResetSynchronizer(~started(m) | ~locked)
         return m
 
     def _pll(self, clock, output, locked) -> Instance:
